@@ -1,0 +1,356 @@
+"""Pair interactions and the neighbour list that makes them cost O(N).
+
+`pair_energy` sums a pair potential once per pair, over all pairs or over a `Neighbors` list.
+The list is allocated outside jit (`allocate`), follows the particles inside it (`refresh`), and
+says afterwards whether its buffer was ever too small (`overflowed`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32
+from scipy.spatial import cKDTree
+
+from matterlearn.core.space import minimum_image
+
+PyTree = Any
+
+
+class Neighbors(eqx.Module):
+    r"""Every pair closer than `cutoff + skin` at the last build, in a buffer of fixed size.
+
+    Until a particle has moved `skin / 2` from `reference` the list holds every pair closer than
+    `cutoff`. Pairs are sorted, so sums over them do not depend on the capacity.
+
+    Attributes:
+        pairs: `[2, capacity]` particle indices, `i < j`; unused slots hold N.
+        reference: `[N, dim]` positions at the last build, length.
+        needed: largest number of pairs any build asked for; above `capacity` pairs were lost.
+        cutoff: range of the interaction, length.
+        skin: extra range, length.
+        box: side of the periodic box `[0, box)`, length; None is free space.
+        builder: how the pairs are found, chosen by `allocate`.
+
+    Limits:
+        `refresh` must not be vmapped: a batched `lax.cond` runs both branches and rebuilds at
+        each step. Send replicas through `jax.lax.map` instead.
+    """
+
+    pairs: Int32[Array, "*replicas 2 capacity"]
+    reference: Float[Array, "*replicas N dim"]
+    needed: Int32[Array, "*replicas"]
+    cutoff: float = eqx.field(static=True)
+    skin: float = eqx.field(static=True)
+    box: float | None = eqx.field(static=True)
+    builder: "HostBuilder | DeviceBuilder" = eqx.field(static=True)
+
+    @property
+    def capacity(self) -> int:
+        return self.pairs.shape[-1]
+
+
+def allocate(
+    position: Float[Array, "*replicas N dim"],
+    *,
+    cutoff: float,
+    skin: float,
+    box: float | None,
+    margin: float = 1.25,
+    needed: int = 0,
+    builder: Literal["host", "device"] | None = None,
+) -> Neighbors:
+    """Build a list with room for `margin` times the pairs of `position`; outside jit only.
+
+    Args:
+        position: unwrapped positions, length; a leading replica axis gives every replica a list
+            of the same capacity, ready for `jax.lax.map`.
+        cutoff: range beyond which the pair energy is zero, length.
+        skin: extra range, length. Larger means fewer rebuilds and more pairs.
+        box: side of the periodic box, length, or None.
+        margin: room over the present number of pairs.
+        needed: pairs known to be needed, e.g. `max(neighbors.needed)` of a list that overflowed.
+        builder: "host" (k-d tree) or "device" (cell list); None takes what suits the backend.
+
+    Raises:
+        ValueError: a position is not finite.
+
+    >>> line = jnp.array([[0.1], [1.0], [3.0], [7.9]])
+    >>> neighbors = allocate(line, cutoff=1.0, skin=0.2, box=8.0)
+    >>> neighbors.pairs[:, : int(neighbors.needed)].T.tolist()
+    [[0, 1], [0, 3], [1, 3]]
+    """
+    samples = np.asarray(position, np.float64)
+    samples = samples.reshape(-1, *samples.shape[-2:])
+    if not np.isfinite(samples).all():
+        raise ValueError(
+            "cannot list neighbours: a position is NaN or infinite; "
+            "the time step is probably too large for the forces"
+        )
+    n, reach = samples.shape[1], cutoff + skin
+    dtype = jnp.asarray(position).dtype
+    found = max(len(_tree_pairs(x, reach, box, dtype)) for x in samples)
+    wanted = margin * max(found, needed, 1)
+    capacity = min(64 * -(-int(np.ceil(wanted)) // 64), max(n * (n - 1) // 2, 1))
+    if _suits_backend(builder) == "host":
+        build = HostBuilder(reach, box)
+    else:
+        build = DeviceBuilder.covering(samples, reach, box, room=wanted / max(found, 1))
+    lists = [build(jnp.asarray(x, dtype), capacity) for x in samples]
+    pairs, counts = (jnp.stack(leaves) for leaves in zip(*lists, strict=True))
+    lead = position.shape[:-2]
+    return Neighbors(
+        pairs=pairs.reshape(*lead, 2, capacity),
+        reference=jnp.asarray(position),
+        needed=counts.reshape(lead),
+        cutoff=float(cutoff),
+        skin=float(skin),
+        box=None if box is None else float(box),
+        builder=build,
+    )
+
+
+def refresh(neighbors: Neighbors, position: Float[Array, "N dim"]) -> Neighbors:
+    """Rebuild the list if some particle has moved more than `skin / 2`; for use inside jit.
+
+    Exact: no pair within `cutoff` is ever missing unless `overflowed`. Positions that are not
+    finite leave the list as it was. No derivative passes through the choice of pairs.
+
+    >>> line = jnp.array([[0.0], [1.0], [3.0]])
+    >>> neighbors = allocate(line, cutoff=1.0, skin=0.2, box=None)
+    >>> moved = refresh(neighbors, line.at[1].set(2.0))
+    >>> moved.pairs[:, : int(moved.needed)].T.tolist()
+    [[1, 2]]
+    """
+    position = jax.lax.stop_gradient(position)
+    squared = jnp.sum((position - neighbors.reference) ** 2, axis=-1)
+    stale = jnp.any(squared > (neighbors.skin / 2) ** 2) & jnp.all(jnp.isfinite(position))
+
+    def rebuilt():
+        pairs, count = neighbors.builder(position, neighbors.capacity)
+        return pairs, position, jnp.maximum(neighbors.needed, count)
+
+    def kept():
+        return neighbors.pairs, neighbors.reference, neighbors.needed
+
+    pairs, reference, needed = jax.lax.cond(stale, rebuilt, kept)
+    return eqx.tree_at(
+        lambda n: (n.pairs, n.reference, n.needed), neighbors, (pairs, reference, needed)
+    )
+
+
+def overflowed(neighbors: Neighbors) -> bool:
+    """Whether a build (of any replica) found more pairs than the buffer holds; outside jit only.
+
+    The steps since the last good check are then wrong: discard them, and repeat them with
+    `allocate(position, ..., needed=int(neighbors.needed.max()))`.
+    """
+    return bool(np.max(np.asarray(neighbors.needed)) > neighbors.capacity)
+
+
+def pays(n_particles: int, cutoff: float, box: float | None, *, skin: float = 0.5) -> bool:
+    """Whether a list is expected to be faster than all pairs.
+
+    Measured on one CPU core (docs/benchmarks/particles_speed.md): a crowd of a few hundred is the
+    crossover, and a box narrower than three ranges has too few pairs to leave out.
+    """
+    if box is not None and box < 3 * (cutoff + skin):
+        return False
+    return n_particles >= 300
+
+
+def pair_energy(
+    position: Float[Array, "N dim"],
+    neighbors: Neighbors | None,
+    box: float | None,
+    pair_fn: Callable[[tuple[Array, ...], PyTree, PyTree], Array],
+    fields: PyTree = None,
+) -> Float[Array, ""]:
+    r"""Sum a pair energy once over each pair.
+
+    $$E = \sum_{i<j} u(r_i - r_j,\, f_i,\, f_j)$$
+
+    Derivatives of every order, in the positions, in the fields, and in whatever `pair_fn` closes
+    over, come from automatic differentiation.
+
+    Args:
+        position: unwrapped positions, length; separations use the minimum image.
+        neighbors: list that covers the range of `pair_fn`, or None for all pairs.
+        box: side of the periodic box, length, or None.
+        pair_fn: `pair_fn(separation, first, second)` returns energies, kT. `separation` is the
+            tuple of the components of $r_i - r_j$; `first` and `second` have the structure of
+            `fields`. Everything is elementwise over arrays that broadcast. It must be zero beyond
+            `neighbors.cutoff` and symmetric under exchange of the particles.
+        fields: what `pair_fn` sees of each particle: a pytree of `[N]` arrays, such as species or
+            orientation. None gives the particle indices.
+
+    Limits:
+        With a list, integer fields are exact up to 2^24 in float32.
+
+    >>> species, depth = jnp.array([0, 1, 1]), jnp.array([[1.0, 2.0], [2.0, 3.0]])
+    >>> def contact(separation, a, b):
+    ...     return jnp.where(sum(x * x for x in separation) < 1.5, -depth[a, b], 0.0)
+    >>> corner = jnp.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> float(pair_energy(corner, None, None, contact, species))
+    -5.0
+    """
+    if fields is None:
+        fields = jnp.arange(position.shape[0], dtype=jnp.int32)
+    if neighbors is None:
+        return _sum_all(position, box, pair_fn, fields)
+    return _sum_listed(position, neighbors, box, pair_fn, fields)
+
+
+def _sum_all(position, box, pair_fn, fields):
+    """The whole N x N square, half weight: no gather and no scatter, so it vectorises."""
+    n, dim = position.shape
+    itself = jnp.eye(n, dtype=bool)
+
+    def apart(x):
+        # A particle and itself: any distance will do, but zero would make derivatives NaN.
+        return jnp.where(itself, 1.0, minimum_image(x[:, None] - x[None, :], box))
+
+    separation = tuple(apart(position[:, k]) for k in range(dim))
+    first = jax.tree.map(lambda f: f[:, None], fields)
+    second = jax.tree.map(lambda f: f[None, :], fields)
+    return 0.5 * jnp.sum(jnp.where(itself, 0.0, pair_fn(separation, first, second)))
+
+
+def _sum_listed(position, neighbors, box, pair_fn, fields):
+    """One row gather for each end of a pair: its transpose is one row scatter per end."""
+    n, dim = position.shape
+    leaves, treedef = jax.tree.flatten(fields)
+    table = jnp.stack([*position.T, *(leaf.astype(position.dtype) for leaf in leaves)], axis=1)
+    # Rows of four floats move as one vector: twice as fast as rows of three.
+    table = jnp.pad(table, ((0, 0), (0, -table.shape[1] % 4)))
+    used = neighbors.pairs[0] < n
+    first, second = (table.at[end].get(mode="clip") for end in neighbors.pairs)
+
+    def columns(rows):
+        return treedef.unflatten(
+            [rows[:, dim + k].astype(leaf.dtype) for k, leaf in enumerate(leaves)]
+        )
+
+    separation = tuple(
+        jnp.where(used, minimum_image(first[:, k] - second[:, k], box), 1.0) for k in range(dim)
+    )
+    return jnp.sum(jnp.where(used, pair_fn(separation, columns(first), columns(second)), 0.0))
+
+
+def _suits_backend(builder: str | None) -> str:
+    """The one place that maps hardware to a way of finding pairs."""
+    return builder or ("host" if jax.default_backend() == "cpu" else "device")
+
+
+def _slack(extent, dtype) -> float:
+    """Rounding of a coordinate in `dtype`: added to the range so that no pair falls between."""
+    return 16 * float(jnp.finfo(dtype).eps) * extent
+
+
+def _tree_pairs(position: np.ndarray, reach: float, box: float | None, dtype) -> np.ndarray:
+    """Sorted pairs within reach, `[count, 2]`."""
+    reach = reach + _slack(np.abs(position).max(initial=0.0), dtype)
+    if box is not None:
+        position = np.mod(position, box)
+        position[position >= box] = 0.0  # mod of a tiny negative number rounds to the box itself
+    tree = cKDTree(position, boxsize=box, balanced_tree=False, compact_nodes=False)
+    pairs = tree.query_pairs(reach, output_type="ndarray").astype(np.int64, copy=False)
+    # One sort of 64-bit keys is ten times faster than a lexicographic sort of two columns.
+    keys = np.sort((pairs[:, 0] << 32) | pairs[:, 1])
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+
+
+@dataclass(frozen=True)
+class HostBuilder:
+    """Finds pairs with a k-d tree on the host, in double precision; fastest next to a CPU."""
+
+    reach: float
+    box: float | None
+
+    def __call__(self, position: Float[Array, "N dim"], capacity: int):
+        n = position.shape[0]
+
+        def build(position):
+            pairs = np.full((2, capacity), n, np.int32)
+            points = np.asarray(position, np.float64)
+            if not np.isfinite(points).all():
+                return pairs, np.int32(0)
+            found = _tree_pairs(points, self.reach, self.box, position.dtype)
+            kept = min(len(found), capacity)
+            pairs[:, :kept] = found[:kept].T
+            return pairs, np.int32(len(found))
+
+        shapes = (
+            jax.ShapeDtypeStruct((2, capacity), jnp.int32),
+            jax.ShapeDtypeStruct((), jnp.int32),
+        )
+        return jax.pure_callback(build, shapes, position, vmap_method="sequential")
+
+
+@dataclass(frozen=True)
+class DeviceBuilder:
+    """Finds pairs with a cell list in jax, for accelerators: nothing leaves the device.
+
+    Space is cut into cells no smaller than the range and folded onto a periodic grid of `cells`
+    per side. In free space the fold only costs candidates: pairs are judged by true distance.
+    `crowd` is the room in a cell; a fuller cell is reported as an overflow of the list.
+    """
+
+    reach: float
+    box: float | None
+    side: float
+    cells: int
+    crowd: int
+
+    @classmethod
+    def covering(cls, samples: np.ndarray, reach: float, box: float | None, room: float):
+        """Choose the grid for these positions, `[replicas, N, dim]`."""
+        least = 1.01 * reach  # the hundredth covers rounding of coordinates up to 1e4 lengths
+        extent = np.ptp(samples, axis=1).max(initial=0.0) if box is None else box
+        fit = extent / least
+        cells = int(np.clip(np.ceil(fit), 3, 64)) if box is None else min(int(fit), 64)
+        side = least if box is None else box / max(cells, 1)
+        if cells < 3:
+            return cls(reach, box, side, 1, samples.shape[1])
+        probe = cls(reach, box, side, cells, 1)
+        fullest = max(
+            int(np.bincount(np.asarray(probe.cell(jnp.asarray(x)))).max()) for x in samples
+        )
+        return cls(reach, box, side, cells, min(int(np.ceil(room * fullest)), samples.shape[1]))
+
+    def cell(self, position, shift=0):
+        """Flat index of the cell of each particle, displaced by `shift` cells."""
+        dim = position.shape[1]
+        grid = jnp.mod(jnp.floor(position / self.side).astype(jnp.int32) + shift, self.cells)
+        return grid @ jnp.array([self.cells**k for k in range(dim)], jnp.int32)
+
+    def __call__(self, position: Float[Array, "N dim"], capacity: int):
+        n, dim = position.shape
+        home = self.cell(position)
+        order = jnp.argsort(home).astype(jnp.int32)
+        starts = jnp.searchsorted(home[order], jnp.arange(self.cells**dim + 1)).astype(jnp.int32)
+        shifts = list(product((-1, 0, 1) if self.cells > 1 else (0,), repeat=dim))
+        around = jnp.stack([self.cell(position, jnp.array(s)) for s in shifts], axis=1)
+        slot = starts[around][..., None] + jnp.arange(self.crowd, dtype=jnp.int32)
+        other = order.at[slot].get(mode="clip").reshape(n, -1)
+        present = (slot < starts[around + 1][..., None]).reshape(n, -1)
+        itself = jnp.arange(n, dtype=jnp.int32)[:, None]
+        reach = self.reach + _slack(1.0, position.dtype) * jnp.max(jnp.abs(position))
+        squared = sum(
+            minimum_image(position[:, k][:, None] - position[:, k][other], self.box) ** 2
+            for k in range(dim)
+        )
+        near = present & (itself < other) & (squared <= reach**2)
+        where = jnp.nonzero(near.ravel(), size=capacity, fill_value=near.size)[0]
+        i = jnp.where(where < near.size, where // other.shape[1], n).astype(jnp.int32)
+        j = other.ravel().at[where].get(mode="fill", fill_value=n)
+        pairs = jnp.stack(jax.lax.sort((i, j), num_keys=2))
+        fullest = jnp.max(jnp.diff(starts))
+        lost = jnp.ceil(capacity * (fullest / self.crowd)).astype(jnp.int32) + 1
+        count = jnp.sum(near, dtype=jnp.int32)
+        return pairs, jnp.where(fullest > self.crowd, jnp.maximum(count, lost), count)
