@@ -1,0 +1,284 @@
+"""The command line: run, validate, list, new, schema, report, doctor.
+
+Exit codes: 0 all is well, 1 the simulation or an expectation failed, 2 the input is wrong,
+130 stopped with Ctrl-C after a checkpoint. Nothing heavy is imported before a command needs it.
+"""
+
+import enum
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matterlearn.errors import InputError, MatterlearnError, ScenarioError, did_you_mean
+
+app = typer.Typer(
+    name="matterlearn",
+    help="Simulate matter that learns.",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+# What marks a directory as holding a run, finished or not.
+RUN_MARKS = ("scenario.yaml", "results.nc", "checkpoints")
+FAMILY_OF = {
+    "system": "systems", "dynamics": "dynamics", "rule": "rules", "task": "tasks",
+    "observable": "observables",
+}  # fmt: skip
+
+
+class Device(enum.StrEnum):
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Precision(enum.StrEnum):
+    f32 = "f32"
+    f64 = "f64"
+
+
+def main() -> None:
+    """Runs the command line; an error on purpose is shown as its message alone."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)  # so that `kind: "my_module:Config"` finds a file lying here
+    try:
+        app()
+    except MatterlearnError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import matterlearn
+
+        typer.echo(f"matterlearn {matterlearn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A YAML file, or the name of a known scenario.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value, as in run.seed=3."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory of the run [default: runs/NAME-HASH].")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")] = False,
+    device: Annotated[
+        Device | None, typer.Option(help="Where to compute [default: what jax finds].")
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="Floating-point numbers.")] = Precision.f32,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Simulate a scenario and judge what it expects."""
+    from matterlearn.scenario import digest, load
+
+    checked = load(_source(scenario), assignments or ())
+    directory = out or Path("runs") / f"{Path(scenario).stem}-{digest(checked)[:8]}"
+    _check_directory(directory, resume)
+    options = {"precision": precision.value, "device": device.value if device else None}
+
+    from matterlearn.run import configure
+    from matterlearn.run import run as simulate
+
+    configure(**options)
+    result = simulate(checked, out=directory, resume=resume, quiet=quiet, **options)
+    typer.echo(result.table)
+    for verdict in result.verdicts:
+        typer.echo(str(verdict))
+    typer.echo(f"files: {result.directory}")
+    failed = [verdict for verdict in result.verdicts if not verdict.passed]
+    for verdict in failed:
+        typer.echo(f"failed expectation: {verdict}", err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _source(scenario: str) -> Path:
+    """A command-line word is a path or a name, never YAML text."""
+    from matterlearn.scenario import find
+
+    return find(scenario)
+
+
+def _check_directory(directory: Path, resume: bool) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; give another directory with --out")
+    holds_run = any((directory / mark).exists() for mark in RUN_MARKS)
+    if holds_run and not resume:
+        raise InputError(
+            f"{directory} already holds a run; go on with --resume, or choose another place"
+            " with --out"
+        )
+    if resume and not holds_run:
+        raise InputError(
+            f"{directory} holds no run to go on with; leave out --resume, or name the directory"
+            " with --out"
+        )
+
+
+@app.command()
+def validate(
+    files: Annotated[list[str], typer.Argument(help="YAML files, or names of known scenarios.")],
+) -> None:
+    """Check scenarios completely, without running them."""
+    from matterlearn.scenario import load
+
+    bad = 0
+    for file in files:
+        try:
+            load(_source(file))
+        except ScenarioError as error:
+            bad += 1
+            typer.echo(str(error), err=True)
+        else:
+            typer.echo(f"{file}: ok")
+    raise typer.Exit(2 if bad else 0)
+
+
+def _family(word: str) -> str:
+    known = {**FAMILY_OF, **{family: family for family in FAMILY_OF.values()}}
+    if word not in known:
+        raise InputError(f"unknown family {word!r}{did_you_mean(word, known)}")
+    return known[word]
+
+
+@app.command("list")
+def list_(
+    family: Annotated[
+        str | None, typer.Argument(help="systems, dynamics, rules, tasks, observables, scenarios.")
+    ] = None,
+) -> None:
+    """List what there is: kinds of each family, and scenarios."""
+    from matterlearn.kinds import FAMILIES, describe, kinds
+
+    if family is None:
+        wanted = (*FAMILIES, "scenarios")
+    elif family in ("scenario", "scenarios"):
+        wanted = ("scenarios",)
+    else:
+        wanted = (_family(family),)
+    for name in wanted:
+        if name == "scenarios":
+            rows = _titles()
+        else:
+            rows = [(kind, describe(name, kind)) for kind in kinds(name)]
+        width = max((len(word) for word, _ in rows), default=0)
+        typer.echo(f"{name}:")
+        for word, text in rows:
+            typer.echo(f"  {word:<{width}}  {text}".rstrip())
+
+
+def _titles() -> list[tuple[str, str]]:
+    from matterlearn import documents
+    from matterlearn.scenario import library
+
+    rows = []
+    for name, file in sorted(library().items()):
+        try:
+            data = documents.read(file).data
+            title = str(data.get("title", "")) if isinstance(data, dict) else "(not a scenario)"
+        except ScenarioError:
+            title = "(cannot be read; see matterlearn validate)"
+        rows.append((name, title))
+    return rows
+
+
+@app.command()
+def new(
+    what: Annotated[str, typer.Argument(help="scenario, system, rule, task, and so on.")],
+    name: Annotated[str, typer.Argument(help="Name of the new file, without its ending.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="For a scenario: the known one to copy.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="Directory to write into.")] = Path(),
+) -> None:
+    """Write a working skeleton to start from."""
+    if not name.isidentifier():
+        raise InputError(f"name {name!r} should be a word of letters, digits and underscores")
+    if what in ("scenario", "scenarios"):
+        target, text = to / f"{name}.yaml", _scenario_skeleton(source)
+        hint = f"matterlearn validate {target}"
+    else:
+        target, text = to / f"{name}.py", _kind_skeleton(_family(what), name)
+        hint = f'use it as kind: "{name}:Config" from this directory'
+    if target.exists():
+        raise InputError(f"{target} exists; choose another name")
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}") from None
+    typer.echo(f"wrote {target}; next: {hint}")
+
+
+def _scenario_skeleton(source: str | None) -> str:
+    from matterlearn.scenario import find, library
+
+    if source is None:
+        raise InputError(f"say which scenario to copy with --from{did_you_mean('', library())}")
+    path = find(source)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+
+
+def _kind_skeleton(family: str, name: str) -> str:
+    template = Path(__file__).parent / "templates" / f"{family}.py.txt"
+    if not template.is_file():
+        raise InputError(f"there is no template for {family}")
+    title = "".join(part.capitalize() for part in name.split("_"))
+    text = template.read_text(encoding="utf-8")
+    return text.replace("{{name}}", name).replace("{{Name}}", title)
+
+
+@app.command()
+def schema(
+    family: Annotated[str | None, typer.Argument(help="Of one family only.")] = None,
+) -> None:
+    """Print the JSON schema of scenarios, for editors."""
+    import json
+
+    from matterlearn import scenario
+
+    found = scenario.schema(None if family is None else _family(family))
+    typer.echo(json.dumps(found, indent=2))
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a run.")],
+) -> None:
+    """Write figures and a page for a finished run."""
+    if not (directory / "results.nc").is_file():
+        raise InputError(f"{directory} holds no results.nc; has the run finished?")
+    from matterlearn.report import write
+
+    written = write(directory)
+    if written is not None:
+        typer.echo(str(written))
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, devices, and known faults of libraries."""
+    from matterlearn.doctor import main as examine
+
+    raise typer.Exit(examine() or 0)

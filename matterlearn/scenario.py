@@ -1,0 +1,354 @@
+"""A scenario: what to simulate, what it should learn, what to measure, what to expect of it.
+
+`load` checks a YAML file completely, without jax, and reports every problem with its place;
+`realise` gives the same scenario with the classes that can be built. Sections:
+
+========== ======================================================================== ==========
+title      one line                                                                 needed
+system     `{kind: ...}` of `matterlearn/systems`: the energy                        needed
+dynamics   `{kind: ...}` of `matterlearn/dynamics`: how the state moves              needed
+task       `{kind: ...}` of `matterlearn/tasks`: what is asked of the matter
+learning   rule, optimizer, exposures, updates, duration: how couplings move
+observe    list of `{kind: ..., every: ...}`; default: the energy, about 200 times
+run        seed, replicas, steps, chunk                                              needed
+expect     `<variable>_<reduction>: {min, max, value, tolerance, where}` and `source`;
+           a list of such bounds where one name is expected at several coordinates
+========== ======================================================================== ==========
+
+In `expect`, the reduction (final, initial, mean, max, min) is over `step`, then the mean over
+replicas is compared; `where` selects coordinates. A variable without time has no reduction.
+A variable may be expected if an observable of its name is observed, or if a section names it in
+its class attribute `provides: ClassVar[tuple[str, ...]]`. Steps are steps of the dynamics.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from matterlearn import documents
+from matterlearn.errors import InputError, Problem, ScenarioError, did_you_mean
+from matterlearn.kinds import FAMILIES, config_class, kinds, load_kind
+from matterlearn.spec import Spec, complaint
+
+REDUCTIONS = ("final", "initial", "mean", "max", "min")
+OPTIMIZERS = ("sgd", "adam", "adamw", "momentum", "rmsprop")
+Natural = Annotated[int, Field(ge=1, le=10**12)]
+
+
+def _kind_of(family: str):
+    """A section whose class is chosen by its `kind`, from the family's modules."""
+
+    def choose(value, info):
+        if isinstance(value, Spec):
+            return value
+        if not isinstance(value, dict):
+            raise ValueError("should be a section with a kind, as in {kind: ..., ...}")
+        if "kind" not in value:
+            wrong = complaint("missing", "missing; this key is needed"
+                              + did_you_mean("", kinds(family)), ("kind",))  # fmt: skip
+            raise ValidationError.from_exception_data(family, [wrong])
+        find = load_kind if (info.context or {}).get("real") else config_class
+        try:
+            chosen = find(family, value["kind"])
+        except InputError as error:
+            wrong = complaint("kind", str(error), ("kind",))
+            raise ValidationError.from_exception_data(family, [wrong]) from None
+        return chosen.model_validate(value, context=info.context)
+
+    return SerializeAsAny[Annotated[Spec, BeforeValidator(choose)]]
+
+
+class Run(Spec):
+    """How long, how often, from which seed; `chunk` steps are run between progress reports."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    replicas: int = Field(1, ge=1, le=10**7)
+    steps: Natural = Field(description="steps of the dynamics")
+    chunk: Natural | None = None
+
+
+class Optimizer(Spec):
+    """An optax optimiser; `clip` bounds the global norm of the gradient."""
+
+    kind: Literal[OPTIMIZERS] = "sgd"
+    learning_rate: float = Field(1.0, gt=0)
+    clip: float | None = Field(None, gt=0)
+
+
+class Learning(Spec):
+    """Every update averages `exposures` presentations of the task, each `duration` long."""
+
+    rule: _kind_of("rules")
+    optimizer: Optimizer = Optimizer()
+    exposures: Natural = 1
+    updates: Natural = 1
+    duration: float = Field(1.0, gt=0, description="time of one exposure, units of the dynamics")
+
+
+class Expectation(Spec):
+    """Bounds on one reduced variable at the coordinates `where`; `source` if not the common one."""
+
+    min: float | None = None
+    max: float | None = None
+    value: float | None = None
+    tolerance: float | None = Field(None, ge=0)
+    where: dict[str, float | int | str] = {}
+    source: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self):
+        if self.min is None and self.max is None and self.value is None:
+            raise ValueError("should give min, max, or value with tolerance")
+        if (self.value is None) != (self.tolerance is None):
+            raise ValueError("value and tolerance belong together; give both or neither")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
+_Expected = Annotated[
+    Annotated[Expectation, Tag("<bounds>")]
+    | Annotated[tuple[Expectation, ...], Tag("<list>")]
+    | Annotated[str, Tag("<text>")],
+    Discriminator(lambda value: {str: "<text>", list: "<list>", tuple: "<list>"}.get(
+        type(value), "<bounds>")),
+]  # fmt: skip
+
+
+class Scenario(Spec):
+    """A checked scenario; sections are instances of the Config classes of their kinds."""
+
+    title: str = Field(min_length=1, max_length=300, description="one line")
+    description: str = ""
+    references: tuple[str, ...] = ()
+    system: _kind_of("systems")
+    dynamics: _kind_of("dynamics")
+    task: _kind_of("tasks") | None = None
+    learning: Learning | None = None
+    observe: tuple[_kind_of("observables"), ...] = ()
+    run: Run
+    expect: dict[str, _Expected] = {}
+
+    DEFAULT_RECORDS: ClassVar[int] = 200
+
+    @model_validator(mode="before")
+    @classmethod
+    def _observe_something(cls, data):
+        if not isinstance(data, dict) or data.get("observe") is not None:
+            return data
+        run = data.get("run")
+        steps = run.get("steps") if isinstance(run, dict) else getattr(run, "steps", None)
+        usable = isinstance(steps, int) and not isinstance(steps, bool)
+        every = max(1, steps // cls.DEFAULT_RECORDS) if usable else 1
+        return {**data, "observe": [{"kind": "energy", "every": min(every, 10**9)}]}
+
+    @property
+    def variables(self) -> set[str]:
+        """Names that `expect` may speak of: what is observed, and what sections `provide`."""
+        names = {str(getattr(observable, "kind", "")) for observable in self.observe}
+        for _, section in sections(self):
+            names.update(getattr(section, "provides", ()))
+        return names | ({"cross_overlap"} if "overlap" in names else set())
+
+    def realise(self) -> "Scenario":
+        """The same content with classes that can be built; imports jax."""
+        return realise(self)
+
+
+def load(source: str | Path | dict, overrides: Iterable[str] = ()) -> Scenario:
+    """Reads and checks a scenario without importing jax.
+
+    Args:
+        source: path, name of a scenario that comes with the package, YAML text, or a dict.
+        overrides: assignments such as `"run.seed=3"`, applied in order.
+
+    Raises:
+        ScenarioError: with every problem found, each in its place.
+    """
+    document = _document(source)
+    for assignment in overrides:
+        document = documents.override(document, assignment)
+    if not isinstance(document.data, dict):
+        message = "should be a mapping with title, system, dynamics, run, ..."
+        raise ScenarioError([Problem((), message, document.name)])
+    scenario = _validated(document, real=False)
+    found = dict.fromkeys(_cross_checks(scenario))
+    problems = [problem._replace(place=document.place(problem.path)) for problem in found]
+    if problems:
+        raise ScenarioError(problems)
+    return scenario
+
+
+def resolve(scenario: Scenario) -> dict:
+    """Plain data with all defaults filled in."""
+    return scenario.model_dump(mode="json")
+
+
+def dump(scenario: Scenario) -> str:
+    """YAML text; `load(dump(scenario)) == scenario`."""
+    return documents.write(resolve(scenario))
+
+
+def digest(scenario: Scenario) -> str:
+    """Hash of the resolved content: equal for equal scenarios, whatever file they came from."""
+    canonical = json.dumps(resolve(scenario), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def realise(scenario: Scenario) -> Scenario:
+    """The same scenario with the real classes of its kinds, which have `build`; imports jax."""
+    return _validated(documents.Document("", resolve(scenario)), real=True)
+
+
+def sections(scenario: Scenario) -> list[tuple[tuple, Spec]]:
+    """All configured sections with their paths."""
+    found = [((name,), getattr(scenario, name)) for name in ("system", "dynamics", "task", "run")]
+    if scenario.learning is not None:
+        found.append((("learning",), scenario.learning))
+        found.append((("learning", "rule"), scenario.learning.rule))
+    found += [(("observe", i), observable) for i, observable in enumerate(scenario.observe)]
+    return [(path, section) for path, section in found if section is not None]
+
+
+def split_expectation(name: str) -> tuple[str, str]:
+    """Variable and reduction of an expectation's name.
+
+    >>> split_expectation("cross_overlap_final")
+    ('cross_overlap', 'final')
+    """
+    variable, _, reduction = name.rpartition("_")
+    return variable, reduction
+
+
+def library() -> dict[str, Path]:
+    """Scenarios found by name: those of ./scenarios, then those that come with the package."""
+    here = Path(__file__).resolve().parent
+    folders = [here / "_scenarios"]
+    if (here.parent / "pyproject.toml").is_file():
+        folders.append(here.parent / "scenarios")
+    folders.append(Path("scenarios"))
+    files = [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
+    return {file.stem: file for file in files}
+
+
+def find(source: str | Path) -> Path:
+    """File meant by a path or by the name of a known scenario."""
+    path, text = Path(source), str(source)
+    if path.is_file() or path.suffix in (".yaml", ".yml") or path.name != text:
+        return path
+    known = library()
+    if text not in known:
+        message = f"no scenario of this name{did_you_mean(text, known)}"
+        raise ScenarioError([Problem((), message, text[:80])])
+    return known[text]
+
+
+def schema(family: str | None = None) -> dict:
+    """JSON schema of a family's kinds, or of whole scenarios, for editors."""
+    if family is not None:
+        return TypeAdapter(_union(family)).json_schema()
+    learning = create_model("Learning", __base__=Learning, rule=_union("rules"))
+    sections = {
+        "system": _union("systems"),
+        "dynamics": _union("dynamics"),
+        "task": (_union("tasks") | None, None),
+        "learning": (learning | None, None),
+        "observe": (list[_union("observables")], []),
+    }
+    return create_model("Scenario", __base__=Scenario, **sections).model_json_schema()
+
+
+def _union(family: str):
+    if family not in FAMILIES:
+        raise InputError(f"unknown family {family!r}{did_you_mean(family, FAMILIES)}")
+    union = Spec
+    for i, kind in enumerate(kinds(family)):
+        config = config_class(family, kind)
+        union = config if i == 0 else union | config
+    return Annotated[union, Field(discriminator="kind")] if len(kinds(family)) > 1 else union
+
+
+def _document(source) -> documents.Document:
+    if isinstance(source, dict):
+        return documents.Document("", source)
+    if isinstance(source, str) and ("\n" in source or ": " in source):
+        return documents.parse(source)
+    return documents.read(find(source))
+
+
+def _validated(document, *, real: bool) -> Scenario:
+    try:
+        return Scenario.model_validate(document.data, context={"real": real})
+    except ValidationError as error:
+        raise ScenarioError(_problems(error, document)) from None
+
+
+def _problems(error: ValidationError, document) -> list[Problem]:
+    """Pydantic's complaints in the scenario's own paths; alternatives of one place are joined."""
+    messages: dict[tuple, list[str]] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        path = _written(item["loc"], document.data, keep_last=item["type"] in ("missing", "kind"))
+        messages.setdefault(path, [])
+        if item["msg"] not in messages[path]:
+            messages[path].append(item["msg"])
+    return [Problem(p, ", or ".join(m), document.place(p)) for p, m in messages.items()]
+
+
+def _written(loc, data, *, keep_last: bool) -> tuple:
+    """The part of a pydantic location that the author wrote, without names of union members."""
+    path = ()
+    for i, part in enumerate(loc):
+        is_list = isinstance(data, list | tuple) and isinstance(part, int)
+        if (isinstance(data, dict) and part in data) or (is_list and part < len(data)):
+            path, data = (*path, part), data[part]
+        elif i == 0 and part in Scenario.model_fields:  # a default section
+            path, data = (part,), None
+        elif keep_last and i == len(loc) - 1:
+            path = (*path, part)
+    return path
+
+
+def _cross_checks(scenario: Scenario) -> Iterable[Problem]:
+    for path, section in sections(scenario):
+        try:
+            found = [Problem(tuple(p[0]), str(p[1])) for p in section.check(scenario) or ()]
+        except Exception as error:  # a faulty check must not end in a traceback
+            what = f"{type(error).__name__}: {error}"
+            found = [Problem((), f"its check failed ({what}); this is a fault of the kind")]
+        for problem in found:
+            absolute = problem.path[:1] and problem.path[0] in Scenario.model_fields
+            yield problem if absolute else problem._replace(path=(*path, *problem.path))
+    yield from _expectation_checks(scenario)
+
+
+def _expectation_checks(scenario: Scenario) -> Iterable[Problem]:
+    for name, expected in scenario.expect.items():
+        variable, reduction = split_expectation(name)
+        if isinstance(expected, str):
+            if name != "source":
+                yield Problem(("expect", name), "should give bounds, as in {min: 0.8}")
+        elif name == "source":
+            yield Problem(("expect", name), "should be text: where the claim comes from")
+        elif name in scenario.variables:
+            continue
+        elif reduction not in REDUCTIONS:
+            known = [f"{variable or name}_{each}" for each in REDUCTIONS]
+            message = f"should end in a reduction over steps{did_you_mean(name, known)}"
+            yield Problem(("expect", name), message)
+        elif variable not in scenario.variables:
+            hint = did_you_mean(variable, scenario.variables)
+            yield Problem(("expect", name), f"{variable!r} is not observed{hint}")
