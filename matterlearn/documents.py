@@ -40,6 +40,14 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers: dict = {}
 
+    def represent_str(self, text):
+        # Unicode's own line ends come back as plain ones unless they are escaped.
+        style = '"' if set(text) & set("\x85\u2028\u2029\ufeff") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 for _tag, _pattern, _first in _RESOLVERS:
     # Writing with the reader's own rules quotes every string that would come back as a number.

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 from fakes.kind import Config as RealConfig
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -176,6 +176,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+@example({"\x85 ": "\u2028\ufeff \x85"})
 @given(PLAIN)
 @settings(max_examples=200, deadline=None)
 def test_written_yaml_is_read_back(data):
