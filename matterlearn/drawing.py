@@ -65,7 +65,7 @@ def frame_of(tree: xr.DataTree, replica: int, frame: int) -> Frame:
         box=None if box == "free" else float(box),
         diameter=float(node.attrs.get("diameter", 1.0)),
         patches=int(node.attrs.get("patches", 0)),
-        step=int(one["step"]) if "step" in one.variables else frame,
+        step=int(one["frame_step"]) if "frame_step" in one.variables else frame,
     )
 
 

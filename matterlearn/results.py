@@ -44,6 +44,7 @@ from matterlearn.verdicts import (
     Verdict,
     cross_overlap,
     cued_overlap,
+    format_value,
     judge,
     reduce,
     summary,
@@ -51,7 +52,8 @@ from matterlearn.verdicts import (
 )
 
 __all__ = [
-    "FILE_NAME", "Group", "Row", "Variable", "Verdict", "cross_overlap", "cued_overlap", "judge",
+    "FILE_NAME", "Group", "Row", "Variable", "Verdict", "cross_overlap", "cued_overlap",
+    "format_value", "judge",
     "open", "provenance", "reduce", "save", "scenario_of", "summary", "table", "to_tree",
 ]  # fmt: skip
 
@@ -101,6 +103,14 @@ def to_tree(groups: Mapping[str, Group], attrs: Mapping[str, Any]) -> xr.DataTre
     datasets = {path: _dataset(path, group) for path, group in groups.items()}
     root = datasets.setdefault("/", xr.Dataset())
     root.attrs.update(_plain(attrs))
+    for path, dataset in datasets.items():
+        for name in set(dataset.variables) & set(root.dims) if path != "/" else ():
+            # Every node inherits the root's step; a step(frame) beside it breaks indexing.
+            if dataset[name].dims != (name,):
+                raise InputError(
+                    f"{path}: '{name}' is a dimension of the root, so a variable over "
+                    f"{dataset[name].dims} needs another name, such as frame_{name}"
+                )
     try:
         return xr.DataTree.from_dict(datasets)
     except ValueError as error:

@@ -190,7 +190,7 @@ def trajectory_group(rng, species, cue, position, orientation, docked):
     over = ("replica", "frame", "particle")
     names = ("replica", "frame", "first", "second", "memory")
     table = bond_table(rng, species, cue, docked)
-    frames = Variable("step", ("frame",), np.arange(FRAMES) * 1000, "1", "dynamics step")
+    frames = Variable("frame_step", ("frame",), np.arange(FRAMES) * 1000, "1", "dynamics step")
     return Group(
         [
             Variable("position", (*over, "axis"), position, "sigma", "position"),
@@ -199,6 +199,6 @@ def trajectory_group(rng, species, cue, position, orientation, docked):
             *(Variable(f"bond_{n}", ("bond",), c, "1", f"bond {n}")
               for n, c in zip(names, table, strict=True)),
         ],
-        {"step": frames},
+        {"frame_step": frames},
         {"box": BOX, "diameter": 1.0, "patches": PATCHES},
     )  # fmt: skip

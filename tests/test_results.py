@@ -60,6 +60,13 @@ def test_shapes_that_disagree_are_named():
         to_tree({"/": Group(short[1:], {"memory": [0, 1]})}, {})
 
 
+def test_a_name_that_hides_a_dimension_of_the_root_is_refused():
+    root = Group([Variable("a", ("step",), [1.0], "1", "a")])
+    frames = Group([Variable("step", ("frame",), [0, 5], "1", "step")])
+    with pytest.raises(MatterlearnError, match="another name, such as frame_step"):
+        to_tree({"/": root, "/trajectory": frames}, {})
+
+
 def test_round_trip_keeps_everything(tree, tmp_path):
     path = results.save(tree, tmp_path / "deep" / "results.nc")
     assert results.open(path).identical(tree)
