@@ -64,7 +64,7 @@ def test_baoab_covariance_against_independent_chains():
         x += p / mass * dt / 2
         p -= stiffness * x * dt / 2
     exact = diffusion_laws.baoab_trap_covariance(stiffness, kT, mass, friction, dt)
-    # variance of a Gaussian from n samples: relative s.e. sqrt(2/n) = 0.7 %; the momentum error is 16 %
+    # relative s.e. of a Gaussian variance is sqrt(2/n) = 0.7 %; the momentum error is 16 %
     for sample, variance in ((x, exact[0, 0]), (p, exact[1, 1])):
         assert abs(np.mean(sample**2) / variance - 1) < 4 * np.sqrt(2 / x.size)
 

@@ -216,10 +216,12 @@ def cluster(name: str) -> RigidCluster:
     >>> int(cluster("octahedron").contact.sum() // 2)
     12
     """
-    known = {found.name: found for dim in (3, 2) for found in rigid_clusters(6, dim)}
-    if name not in known:
-        raise KeyError(f"no six-particle cluster '{name}'; have {sorted(known)}")
-    return known[name]
+    for dim in (3, 2):
+        for found in rigid_clusters(6, dim):
+            if found.name == name:
+                return found
+    known = sorted(found.name for dim in (3, 2) for found in rigid_clusters(6, dim))
+    raise KeyError(f"no six-particle cluster '{name}'; have {known}")
 
 
 class Symmetry(NamedTuple):

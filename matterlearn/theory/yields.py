@@ -161,7 +161,7 @@ def pair_hessian(
 
 def cluster_log_constant(
     position: Float[np.ndarray, "n 3"],
-    hessian: Float[np.ndarray, "3n 3n"],
+    hessian: Float[np.ndarray, "3*n 3*n"],
     energy: float,
     *,
     symmetry_number: int,
@@ -250,7 +250,7 @@ def published_shell_log_constant(
     return float(-energy.sum() + vibration + rotation - 60 * orientation)
 
 
-def _log_free(log_constant: float, order: int, stoichiometry: float, concentration: float) -> float:
+def _log_free(log_constant: float, order: int, stoichiometry: int, concentration: float) -> float:
     """ln x solving x + stoichiometry K x^order = c; K spans hundreds of decades."""
     log_total = np.log(concentration)
     log_gain = log_constant + np.log(stoichiometry)
@@ -298,7 +298,7 @@ def addressable_yield(log_constant: float, n: int, concentration: float) -> floa
     >>> round(addressable_yield(0.0, 2, 2.0), 6)         # c_s = 1
     0.5
     """
-    log_free = _log_free(log_constant, n, 1.0, concentration)
+    log_free = _log_free(log_constant, n, 1, concentration)
     return float(np.exp(log_constant + n * log_free - np.log(concentration)))
 
 
