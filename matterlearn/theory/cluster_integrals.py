@@ -4,8 +4,8 @@ A rigid cluster of n spheres in d dimensions has exactly as many contacts as int
 so its bond lengths b ARE coordinates. With x(b) the configuration having those bond lengths, in the
 frame that holds no rotation relative to the reference cluster,
 
-    Z = (h/sigma) prod_b [ int_0^{r_c} e^{-U(b)/kT} db ] < J(b) e^{-U_rest/kT} [no further contact]
-    >_b, J = |det(E^T G(x))| / |det(db/dq)|,
+    Z = (h/sigma) z^bonds < J(b) e^{-U_rest/kT} [no further contact] >_b,
+    z = int_0^{r_c} e^{-U(b)/kT} db,      J = |det(E^T G(x))| / |det(db/dq)|,
 
 q the internal displacements of the reference, E its orthonormal rotations, G(x) the rotations of x.
 The average is over independent bonds, each drawn from its own Boltzmann law, so the weights are
@@ -13,8 +13,8 @@ nearly equal. For range -> 0 J becomes sqrt(det I) / sqrt(prod' lambda) and Z th
 `clusters`.
 
 Units: energy kT_ref, length sphere diameter. Factors shared by all clusters of the same n and d
-    (volume, 8 pi^2, n^{d/2}) are left out. Source: derivation above; limit checked against
-    [holmescerfon2013geometrical].
+(volume, 8 pi^2, n^{d/2}) are left out.
+Source: the derivation above; the limit of zero range is that of [holmescerfon2013geometrical].
 Limits: a "contact" is r < cutoff, so the answer refers to that definition; the branch of x(b)
     continuous with the rigid cluster is counted.
 """
