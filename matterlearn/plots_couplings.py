@@ -56,7 +56,7 @@ def matrices(tree: xr.DataTree) -> Figure | None:
         image = panel.imshow(
             array.values, cmap=COLOURS, norm=TwoSlopeNorm(0.0, -reach, reach), origin="lower"
         )
-        panel.set(title=title, xlabel="site", ylabel="site")
+        panel.set(title=title, xlabel=array.dims[0], ylabel=array.dims[0])
         panel.spines[:].set_visible(True)
     units = style.label("J", {"units": node["couplings"].attrs.get("units", "")})
     bar = figure.colorbar(image, ax=list(axes[: len(named)]), shrink=0.9, pad=0.02)
@@ -181,7 +181,7 @@ def forgetting(tree: xr.DataTree) -> Figure | None:
         axes.plot(time, kept[:, memory], color=style.memory_colour(memory),
                   label=f"memory {memory}")  # fmt: skip
     axes.set(xlabel=_time_label(node), ylabel="correlation of $-J$ with the memory")
-    axes.set_ylim(min(-0.03, float(kept.min()) * 1.05), 1.03)
+    axes.set_ylim(min(-0.03, 1.05 * float(np.nanmin(kept))), 1.03)
     _shade_shown(axes, node, time)
     style.legend_above(axes, columns=4)
     return figure

@@ -55,7 +55,7 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px
 def write(run_dir: str | Path) -> Path:
     """Writes `report.html` into a run directory and returns its path.
 
-    Figures and the movie that are already there are used; what is missing is drawn first.
+    Figures and the movie that are newer than the results are used; else they are drawn first.
 
     Raises:
         MatterlearnError: if the directory holds no complete results.
@@ -155,7 +155,9 @@ def _observables(tree: xr.DataTree) -> str:
 
 def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
     folder = run_dir / FIGURES
-    drawn = sorted(folder.glob("*.png")) or plots.figures(tree, folder)
+    if not _fresh(folder.glob("*.png"), run_dir):
+        plots.figures(tree, folder)
+    drawn = sorted(folder.glob("*.png"))
     order = list(plots.CAPTIONS)
     drawn.sort(key=lambda p: (order.index(p.stem) if p.stem in order else len(order), p.stem))
     pictures = [_picture(path, plots.CAPTIONS.get(path.stem, path.stem)) for path in drawn]
@@ -163,11 +165,17 @@ def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
 
 
 def _movie(tree: xr.DataTree, run_dir: Path) -> list[str]:
-    found = [*run_dir.glob("*.gif"), *run_dir.glob(f"{FIGURES}/*.gif")]
+    found = _fresh([*run_dir.glob("*.gif"), *run_dir.glob(f"{FIGURES}/*.gif")], run_dir)
     if not found and snapshots.has_trajectory(tree) and tree["trajectory"].sizes["frame"] > 1:
         found = snapshots.movie(tree, run_dir / MOVIE)[:1]
     fit = [path for path in found if path.stat().st_size <= LARGEST_MOVIE]
     return [_picture(path, "The run, a few replicas side by side.") for path in fit]
+
+
+def _fresh(pictures: Iterable[Path], run_dir: Path) -> list[Path]:
+    """Those pictures that are not older than the results."""
+    written = (run_dir / results.FILE_NAME).stat().st_mtime_ns
+    return [path for path in pictures if path.stat().st_mtime_ns >= written]
 
 
 def _picture(path: Path, caption: str) -> str:

@@ -5,7 +5,6 @@ Which replicas are shown is a rule, not a choice: each cue first, lowest replica
 
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -173,15 +172,16 @@ def _save_gif(images: Sequence[Image.Image], path: Path, seconds: float) -> int:
 
 def _palette(images: Sequence[Image.Image]) -> Image.Image:
     """The most frequent colours, which keeps flat areas exact, and those that carry meaning."""
-    counts: Counter = Counter()
-    for image in images:
-        counts.update({colour: n for n, colour in image.getcolors(1 << 24)})
+    pixels = np.concatenate([np.asarray(image, np.int64).reshape(-1, 3) for image in images])
+    codes, counts = np.unique(pixels @ [1 << 16, 1 << 8, 1], return_counts=True)
+    frequent = codes[np.argsort(-counts)][:4096]
+    found = np.stack([frequent >> 16, (frequent >> 8) & 255, frequent & 255], -1).tolist()
     named = [style.memory_colour(memory) for memory in range(-2, len(style.MEMORY_COLOURS))]
     fixed = [tuple(round(255 * c) for c in to_rgb(name)) for name in named]
     # Pillow looks colours up coarsely: near doubles of white would turn the background grey.
     distinct: dict[tuple, tuple] = {}
-    for colour, _ in counts.most_common(4096):
-        distinct.setdefault(tuple(channel >> 3 for channel in colour), colour)
+    for colour in found:
+        distinct.setdefault(tuple(channel >> 3 for channel in colour), tuple(colour))
     colours = (fixed + list(distinct.values()))[:MOST_COLOURS]
     palette = Image.new("P", (1, 1))
     palette.putpalette([channel for colour in colours for channel in colour])

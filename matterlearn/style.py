@@ -49,7 +49,15 @@ RC: Mapping[str, Any] = {
     "savefig.facecolor": "white",
     "mathtext.default": "regular",
 }
-SYMBOLS = (("sigma", "σ"), ("epsilon", "ε"), ("tau", "τ"), ("^2", "²"), ("^3", "³"), ("^-1", "⁻¹"))
+SYMBOLS = (
+    ("kT_ref", "$kT_{ref}$"),
+    ("sigma", "σ"),
+    ("epsilon", "ε"),
+    ("tau", "τ"),
+    ("^2", "²"),
+    ("^3", "³"),
+    ("^-1", "⁻¹"),
+)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """The report: one file, complete, escaped, and independent of any network."""
 
+import os
 import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 from synthetic import SCENARIO, fabricate
 
@@ -80,19 +83,30 @@ def test_figures_already_there_are_used(run_dir):
     assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*.png")} == before
 
 
+def test_old_figures_are_drawn_again(tmp_path):
+    root = xr.Dataset({"energy": (("replica", "step"), np.zeros((2, 3)))})
+    old = tmp_path / "figures" / "energy.png"
+    old.parent.mkdir()
+    Image.new("RGB", (4, 4)).save(old)
+    os.utime(old, (1, 1))
+    results.save(xr.DataTree(root), tmp_path / "results.nc")
+    report.write(tmp_path)
+    assert Image.open(old).size > (400, 300)
+
+
 def test_a_failure_is_said_loudly(tmp_path):
     tree = fabricate()
     scenario = SCENARIO | {"expect": {"overlap_final": {"min": 2.0}}}
     tree.attrs |= results.provenance(scenario, seed=1, device="cpu", precision="f64", wall_time=1)
+    results.save(tree.drop_nodes("trajectory"), tmp_path / "results.nc")
     (tmp_path / "figures").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "figures" / "other.png")
-    results.save(tree.drop_nodes("trajectory"), tmp_path / "results.nc")
     text = report.write(tmp_path).read_text(encoding="utf-8")
     assert '<td class="fail">FAIL</td>' in text
     assert "image/gif" not in text
     scenario["expect"] = {"<i>": {"min": 0}}
     tree.attrs |= results.provenance(scenario, seed=1, device="cpu", precision="f64", wall_time=1)
-    results.save(tree.drop_nodes("trajectory"), tmp_path / "results.nc")
+    results.save(xr.DataTree(xr.Dataset(attrs=tree.attrs)), tmp_path / "results.nc")
     text = report.write(tmp_path).read_text(encoding="utf-8")
     assert "Not judged: &lt;i&gt;" in text
 
