@@ -91,7 +91,8 @@ def test_old_figures_are_drawn_again(tmp_path):
     os.utime(old, (1, 1))
     results.save(xr.DataTree(root), tmp_path / "results.nc")
     report.write(tmp_path)
-    assert Image.open(old).size > (400, 300)
+    with Image.open(old) as image:
+        assert image.size > (400, 300)
 
 
 def test_a_failure_is_said_loudly(tmp_path):
