@@ -146,7 +146,7 @@ def _draw_2d(axes: Axes, frame: Frame, offset: np.ndarray, span: float) -> None:
         _draw_patches(axes, frame, which, place, points)
     _draw_bonds_2d(axes, frame, offset, points)
     if frame.species.max(initial=0) < MOST_NUMBERED_SPECIES and points > 9:
-        height = 0.36 * frame.diameter
+        height = 0.35 * frame.diameter
         numbers = [
             Path(height * _digits(int(number)).vertices + where, _digits(int(number)).codes)
             for number, where in zip(frame.species[which], place, strict=True)
@@ -198,7 +198,7 @@ def _draw_bonds_2d(axes: Axes, frame: Frame, offset: np.ndarray, points: float) 
     for start, end in ((first, second), (second, first)):
         separation = minimum_image(offset[end] - offset[start], frame.box)
         bars = np.stack(
-            [offset[start] + 0.27 * separation, offset[start] + 0.73 * separation], axis=1
+            [offset[start] + 0.31 * separation, offset[start] + 0.69 * separation], axis=1
         )
         for kind in np.unique(memory):
             wrong = kind == -1

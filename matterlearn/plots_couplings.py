@@ -129,19 +129,14 @@ def _curves(node: xr.Dataset) -> list[str]:
 
 
 def _shade_shown(axes: Axes, node: xr.Dataset, time: np.ndarray) -> None:
-    """A strip along the bottom in the colour of the memory that was shown."""
-    if "memory_shown" not in node.coords or len(time) < 2:
+    """A strip along the bottom in the colour of the memory shown on the way to each update."""
+    if "memory_shown" not in node.coords:
         return
     shown = node["memory_shown"].values.astype(int)
-    edges = np.flatnonzero(np.diff(shown)) + 1
-    starts, ends = [0, *edges], [*edges, len(time)]
-    until = np.append(time, 2 * time[-1] - time[-2])
-    for start, end in zip(starts, ends, strict=True):
-        if shown[start] >= 0:
-            axes.axvspan(
-                time[start], until[end] if end < len(time) else time[-1], ymax=0.025, lw=0,
-                color=style.memory_colour(int(shown[start])), zorder=0,
-            )  # fmt: skip
+    for last, now, memory in zip(time, time[1:], shown[1:], strict=False):
+        if memory >= 0:
+            colour = style.memory_colour(int(memory))
+            axes.axvspan(last, now, ymax=0.025, lw=0, color=colour, zorder=0)
     axes.annotate("shown", (1.01, 0.0), xycoords="axes fraction", fontsize=10, va="bottom")
 
 

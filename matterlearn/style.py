@@ -10,6 +10,7 @@ Example:
     'time (σ²/D)'
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, YELLOW, WRONG, SHARED = "#56B4E9", "#C7B800", "#D40000", "#8C8C8C"
 MEMORY_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 DOTS_PER_INCH = 150
+LONGEST_LINE = 30
 
 RC: Mapping[str, Any] = {
     "font.size": 12,
@@ -89,11 +91,12 @@ def memory_colour(memory: int) -> str:
 
 
 def label(name: str, attrs: Mapping[str, Any]) -> str:
-    """Axis label: the long name with its units, none for a pure number."""
+    """Axis label: the long name, wrapped, with its units; none for a pure number."""
     text = str(attrs.get("long_name") or name.replace("_", " "))
     units = str(attrs.get("units", ""))
     for plain, symbol in SYMBOLS:
         units = units.replace(plain, symbol)
+    text = textwrap.fill(text, LONGEST_LINE)
     return text if units in ("", "1") else f"{text} ({units})"
 
 

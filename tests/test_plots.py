@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.colors import to_hex
 from PIL import Image
 from synthetic import BOX, FRAMES, MEMORIES, REPLICAS, fabricate
 
@@ -127,6 +128,15 @@ def test_retained_is_a_correlation():
     kept = plots_couplings.retained(np.stack([-3 * bonds[0] + 7, 0 * bonds[0]]), bonds)
     np.testing.assert_allclose(kept[0], [1.0, -1 / 20])  # 21 pairs, one bond each
     np.testing.assert_allclose(kept[1], 0.0)
+
+
+def test_the_strip_shows_what_was_shown_on_the_way_to_an_update(sweep):
+    axes = plots_couplings.growth(sweep).axes[0]
+    strip = [(p.get_x(), p.get_x() + p.get_width()) for p in axes.patches]
+    np.testing.assert_allclose(strip[0], (0.0, 0.5))
+    np.testing.assert_allclose(strip[-1], (19.5, 20.0))
+    assert to_hex(axes.patches[0].get_facecolor()) == style.memory_colour(0).lower()
+    assert to_hex(axes.patches[9].get_facecolor()) == style.memory_colour(1).lower()
 
 
 def test_one_disc_per_particle_and_image(tree):
