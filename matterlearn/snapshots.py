@@ -20,7 +20,7 @@ from matterlearn.drawing import centre_of, draw, frame_of, has_trajectory, span_
 from matterlearn.errors import InputError
 from matterlearn.verdicts import swept
 
-MOST_FRAMES = 120
+MOST_FRAMES = 72
 MOST_BYTES = 4_000_000
 MOST_COLOURS = 128
 MOVIE_DOTS_PER_INCH = 90
@@ -118,12 +118,12 @@ def snapshots(tree: xr.DataTree) -> Figure | None:
 
 
 def movie(
-    tree: xr.DataTree, path: Path, replicas: Sequence[int] | None = None, seconds: float = 12.0
+    tree: xr.DataTree, path: Path, replicas: Sequence[int] | None = None, seconds: float = 9.0
 ) -> list[Path]:
     """Writes `path` as GIF, and an MP4 beside it where ffmpeg is installed.
 
-    At most 120 frames of at most four replicas; the size is halved, by leaving out every other
-    frame, until it is below 4 MB. The shift that centres the final cluster holds for all frames.
+    At most 72 frames of at most four replicas; every other frame is left out of the GIF until it
+    is below 4 MB. The shift that centres the final cluster holds for all frames.
     """
     if not has_trajectory(tree):
         raise InputError("no particle trajectory in these results: nothing to film")

@@ -1,5 +1,7 @@
 """Figures: the right ones are drawn, they show the tree's numbers, and pictures are correct."""
 
+import shutil
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -200,8 +202,9 @@ def test_every_cue_is_shown(tree, sweep):
 
 
 def test_movie_is_small_and_moves(tree, tmp_path):
-    path, *_ = snapshots.movie(tree, tmp_path / "movie", [0, 1])
+    path, *video = snapshots.movie(tree, tmp_path / "movie", [0, 1])
     assert path.suffix == ".gif"
+    assert [v.suffix for v in video] == ([".mp4"] if shutil.which("ffmpeg") else [])
     assert path.stat().st_size < snapshots.MOST_BYTES
     with Image.open(path) as film:
         assert FRAMES <= film.n_frames <= snapshots.MOST_FRAMES + 12
