@@ -156,12 +156,15 @@ def overflowed(neighbors: Neighbors) -> bool:
 def pays(n_particles: int, cutoff: float, box: float | None, *, skin: float = 0.5) -> bool:
     """Whether a list is expected to be faster than all pairs.
 
-    Measured on one CPU core (docs/benchmarks/particles_speed.md): a crowd of a few hundred is the
-    crossover, and a box narrower than three ranges has too few pairs to leave out.
+    Measured on one CPU core (docs/benchmarks/particles_speed.md): the two are equal near 60
+    particles, and a box narrower than three ranges has too few pairs to leave out.
+
+    >>> pays(25, 2.0, None), pays(1000, 2.0, 14.0), pays(1000, 2.0, 7.0)
+    (False, True, False)
     """
     if box is not None and box < 3 * (cutoff + skin):
         return False
-    return n_particles >= 300
+    return n_particles >= 80
 
 
 def pair_energy(
@@ -201,13 +204,45 @@ def pair_energy(
     """
     if fields is None:
         fields = jnp.arange(position.shape[0], dtype=jnp.int32)
-    if neighbors is None:
-        return _sum_all(position, box, pair_fn, fields)
-    return _sum_listed(position, neighbors, box, pair_fn, fields)
+    if neighbors is not None:
+        return _sum_listed(position, neighbors, box, pair_fn, fields)
+    if position.shape[0] <= 64:
+        return _sum_triangle(position, box, pair_fn, fields)
+    return _sum_square(position, box, pair_fn, fields)
 
 
-def _sum_all(position, box, pair_fn, fields):
-    """The whole N x N square, half weight: no gather and no scatter, so it vectorises."""
+def _sum_triangle(position, box, pair_fn, fields):
+    """The pairs i < j picked by constant 0/1 matrices: least work, and no scatter in the derivative.
+
+    Products with the matrices are exact (one term is not zero), and their transposes are products
+    too, which up to some tens of particles are several times faster than scatters.
+    """
+    n = position.shape[0]
+    ends = np.triu_indices(n, 1)
+    picks = [np.eye(n, dtype=position.dtype)[:, end] for end in ends]
+    rows = [*position.T]
+    leaves, treedef = jax.tree.flatten(fields)
+    rows += [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    table = jnp.stack(rows)
+    exact = jax.lax.Precision.HIGHEST
+    first, second = (
+        jax.lax.optimization_barrier(jnp.matmul(table, pick, precision=exact)) for pick in picks
+    )
+    dim = position.shape[1]
+    separation = tuple(minimum_image(first[k] - second[k], box) for k in range(dim))
+
+    def fields_at(picked, end):
+        floats = iter(picked[dim:])
+        return treedef.unflatten(
+            next(floats) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf[end]
+            for leaf in leaves
+        )
+
+    return jnp.sum(pair_fn(separation, fields_at(first, ends[0]), fields_at(second, ends[1])))
+
+
+def _sum_square(position, box, pair_fn, fields):
+    """The whole N x N square, half weight: twice the work, but no gather and no scatter."""
     n, dim = position.shape
     itself = jnp.eye(n, dtype=bool)
 
@@ -229,17 +264,19 @@ def _sum_listed(position, neighbors, box, pair_fn, fields):
     # Rows of four floats move as one vector: twice as fast as rows of three.
     table = jnp.pad(table, ((0, 0), (0, -table.shape[1] % 4)))
     used = neighbors.pairs[0] < n
-    first, second = (table.at[end].get(mode="clip") for end in neighbors.pairs)
+    first, second = (
+        table.at[end].get(mode="clip", wrap_negative_indices=False) for end in neighbors.pairs
+    )
 
     def columns(rows):
-        return treedef.unflatten(
-            [rows[:, dim + k].astype(leaf.dtype) for k, leaf in enumerate(leaves)]
-        )
+        return [rows[:, dim + k].astype(leaf.dtype) for k, leaf in enumerate(leaves)]
 
-    separation = tuple(
-        jnp.where(used, minimum_image(first[:, k] - second[:, k], box), 1.0) for k in range(dim)
-    )
-    return jnp.sum(jnp.where(used, pair_fn(separation, columns(first), columns(second)), 0.0))
+    separation = [first[:, k] - second[:, k] for k in range(dim)]
+    # Without the barrier XLA may recompute the whole potential for each entry of a gathered row.
+    separation, a, b = jax.lax.optimization_barrier((separation, columns(first), columns(second)))
+    separation = tuple(jnp.where(used, minimum_image(x, box), 1.0) for x in separation)
+    energy = pair_fn(separation, treedef.unflatten(a), treedef.unflatten(b))
+    return jnp.sum(jnp.where(used, energy, 0.0))
 
 
 def _suits_backend(builder: str | None) -> str:

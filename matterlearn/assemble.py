@@ -1,0 +1,153 @@
+"""Records of a run → labelled groups of the results tree. Host code; the names are those of the results contract."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from matterlearn import results
+from matterlearn.core.symmetric import unpack
+from matterlearn.results import Group, Variable
+from matterlearn.scenario import resolve
+from matterlearn.stages import named
+
+UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
+
+
+def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_time: float):
+    """The whole DataTree of a run."""
+    groups = {"/": _observables(experiment, recall, recalled)}
+    if learned is not None:
+        groups["/learning"] = _learning(experiment, system, learned)
+    groups["/couplings"] = _couplings(experiment.task, system)
+    if hasattr(experiment.task, "bonds"):
+        groups["/memories"] = _memories(experiment.task, system)
+    frames = _trajectory(experiment, recall, recalled)
+    if frames is not None:
+        groups["/trajectory"] = frames
+    attrs = results.provenance(
+        resolve(experiment.scenario),
+        seed=experiment.scenario.run.seed,
+        device=", ".join(sorted({d.device_kind for d in jax.devices()})) + f" x{len(jax.devices())}",
+        precision=precision,
+        wall_time=wall_time,
+    )
+    return results.to_tree(groups, attrs)
+
+
+def _observables(experiment, recall, recalled) -> Group:
+    variables = []
+    for observable in experiment.observables:
+        if observable.name not in recalled:
+            continue  # a state-valued observable: see the trajectory
+        due = recalled["step"] % observable.every == 0
+        values = np.moveaxis(recalled[observable.name][due], 0, 1)
+        dims = ("replica", "step", *observable.dims)
+        coords = {"step": recalled["step"][due]}
+        variables.append(Variable(observable.name, dims, values, observable.units, observable.long_name, coords))
+    labels = [
+        Variable(name, ("replica",), label.values, label.units, label.long_name) for name, label in recall.labels.items()
+    ]
+    n = len(next(iter(recall.labels.values())).values)
+    return Group(variables, {"replica": np.arange(n), **{v.name: v for v in labels}})
+
+
+def _learning(experiment, system, learned) -> Group:
+    learning = experiment.scenario.learning
+    time = learned["update"] * learning.duration / learning.updates
+    shapes = {"couplings": "coupling", "linkers": "linkers"}
+    variables = []
+    for name, values in learned.items():
+        if name in ("update", "memory_shown") or len(values) not in (len(time), len(time) - 1):
+            continue
+        coords = {"update": learned["update"][-len(values):]}
+        units = "kT_ref" if name.startswith("couplings") else "1"
+        dims = ("update", *_coupling_dims(system, name))
+        variables.append(Variable(name, dims, values, units, shapes.get(name, name.replace("_", " ")), coords))
+    labels = [
+        Variable("time", ("update",), time, "1/η", "slow time"),
+        Variable("memory_shown", ("update",), learned["memory_shown"], "1", "memory shown in the update, −1 before"),
+    ]
+    return Group(variables, {"update": learned["update"], **{v.name: v for v in labels}})
+
+
+def _coupling_dims(system, label: str) -> tuple[str, ...]:
+    for name, (dims, _) in system.named_couplings().items():
+        if name == "couplings" or label.endswith(name):
+            return dims
+    raise KeyError(label)
+
+
+def _couplings(task, system) -> Group:
+    variables = [
+        Variable(name, dims, np.asarray(values), "kT_ref", "coupling, negative sticks")
+        for name, (dims, values) in system.named_couplings().items()
+    ]
+    if hasattr(task, "bonds"):
+        strongest = float(jnp.max(-system.coupling, initial=0.0)) or 1.0
+        union = unpack(-strongest * jnp.max(task.bonds, 0))
+        total = unpack(-strongest * jnp.sum(task.bonds, 0))
+        dims = ("site", "site_other")
+        variables.append(Variable("ideal", dims, np.asarray(union), "kT_ref", "ideal Hebbian couplings, union rule"))
+        variables.append(Variable("ideal_sum", dims, np.asarray(total), "kT_ref", "ideal Hebbian couplings, sum rule"))
+    return Group(variables)
+
+
+def _memories(task, system) -> Group:
+    bonds = np.stack([np.asarray(unpack(b)) for b in task.bonds])
+    return Group(
+        [
+            Variable("bonds", ("memory", "site", "site_other"), bonds, "1", "bonds of the stored structure"),
+            Variable("position", ("memory", "tile", "axis"), np.asarray(task.position), "σ", "cell of the structure"),
+            Variable("species", ("memory", "tile"), np.asarray(task.species), "1", "species on the cell"),
+        ]
+    )
+
+
+def _trajectory(experiment, recall, recalled) -> Group | None:
+    parts = {name.split("/")[1]: values for name, values in recalled.items() if name.startswith("trajectory/")}
+    if not parts:
+        return None
+    every = next(o.every for o in experiment.observables if o.name == "trajectory")
+    due = recalled["step"] % every == 0
+    frames = {name: np.moveaxis(values[due], 0, 1) for name, values in parts.items()}
+    dims = experiment.system.dims
+    variables = [
+        Variable(name, ("replica", "frame", *dims[name]), values, UNITS.get(name, "1"), name)
+        for name, values in frames.items()
+    ]
+    system = experiment.system
+    attrs = {}
+    if hasattr(system, "bonds"):
+        species = np.asarray(recall.system.species)
+        variables.append(Variable("species", ("replica", "particle"), species, "1", "species"))
+        variables += _bond_table(experiment, recall, frames)
+        attrs = {"box": system.box if system.box is not None else "free", "diameter": 1.0,
+                 "patches": getattr(system, "patches", 0)}  # fmt: skip
+    step = Variable("frame_step", ("frame",), recalled["step"][due], "1", "step of the dynamics")
+    return Group(variables, {"frame_step": step}, attrs)
+
+
+def _bond_table(experiment, recall, frames) -> list[Variable]:
+    """Formed bonds of every saved frame as a flat table, with the memory each belongs to."""
+    state = experiment.system.state_shape()
+    x = type(state)(**frames)
+    memories = np.asarray(experiment.task.bonds) if hasattr(experiment.task, "bonds") else None
+    one_frame = jax.vmap(lambda system, x: system.bonds(x))
+    rows = []
+    for frame in range(x[0].shape[1]):
+        bonds = one_frame(recall.system, jax.tree.map(lambda leaf: jnp.asarray(leaf[:, frame]), x))
+        replica, entry = np.nonzero(np.asarray(bonds.formed))
+        first, second, pair = (np.asarray(a)[replica, entry] for a in (bonds.first, bonds.second, bonds.pair))
+        rows.append(np.stack([replica, np.full(len(entry), frame), first, second, membership(memories, pair)]))
+    table = np.concatenate(rows, 1).astype(np.int32)
+    names = ("bond_replica", "bond_frame", "bond_first", "bond_second", "bond_memory")
+    words = ("replica", "frame", "first particle", "second particle", "memory, −1 none, −2 several")
+    return [Variable(n, ("bond",), column, "1", w) for n, column, w in zip(names, table, words, strict=True)]
+
+
+def membership(memories, pair):
+    """Memory that each bonded site pair belongs to: k, −1 if none, −2 if several."""
+    if memories is None or not len(memories):
+        return np.full(len(pair), -1)
+    inside = memories[:, pair] > 0
+    return np.where(inside.sum(0) == 0, -1, np.where(inside.sum(0) > 1, -2, inside.argmax(0)))

@@ -1,0 +1,52 @@
+"""What the outside world imposes on the matter during one phase.
+
+    E_drive(x; t) = s(t) [ ½ Σ_i k_i (x_i − a_i)² − Σ_i f_i x_i ],       x ← a where clamped
+
+Tethers (k, a), constant forces f and hard clamps cover exposures to a structure, traps, fields and clamped
+visible units; the schedule s(t) ramps or cycles them.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from matterlearn.core.schedule import Constant, Schedule
+
+State = Any
+
+
+class Drive(eqx.Module):
+    """A phase: tethers, forces and clamps; ``Drive()`` is the free phase.
+
+    Attributes:
+        target: tether points a, shaped like the state.
+        stiffness: tether stiffness k ≥ 0 per degree of freedom (kT_ref/σ²), broadcasting against the state.
+        force: constant generalised force f (kT_ref/σ), broadcasting against the state.
+        clamped: booleans shaped like the state; clamped entries are held at ``target``.
+        strength: schedule s(t) multiplying tethers and forces.
+    """
+
+    target: State = None
+    stiffness: State = None
+    force: State = None
+    clamped: State = None
+    strength: Schedule = eqx.field(default_factory=lambda: Constant(jnp.ones(())))
+
+    def energy(self, x: State, step: Float[Array, ""] | float = 0.0) -> Float[Array, ""]:
+        """Energy that the drive adds to the material's own, at one sample."""
+        total = jnp.zeros(())
+        if self.stiffness is not None:
+            spring = jax.tree.map(lambda k, a, y: jnp.sum(0.5 * k * (y - a) ** 2), self.stiffness, self.target, x)
+            total = total + sum(jax.tree.leaves(spring))
+        if self.force is not None:
+            total = total - sum(jax.tree.leaves(jax.tree.map(lambda f, y: jnp.sum(f * y), self.force, x)))
+        return self.strength(jnp.asarray(step, float)) * total
+
+    def project(self, x: State) -> State:
+        """Put clamped degrees of freedom back on their target."""
+        if self.clamped is None:
+            return x
+        return jax.tree.map(jnp.where, self.clamped, self.target, x)

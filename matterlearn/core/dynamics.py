@@ -1,0 +1,82 @@
+"""How the state of the matter moves at fixed couplings.
+
+One step is a pure function of (key, system, drive, state); the system is an argument, so couplings may
+change between calls without recompilation. Keys come from ``fold_in(key, step)``: any chunking of a run
+gives the same bits.
+"""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from matterlearn.core.drive import Drive
+from matterlearn.core.system import AbstractSystem, State
+
+
+class DynState(NamedTuple):
+    """What the next step needs: the sample, the step count, memory of the integrator, and a neighbour list."""
+
+    x: State
+    step: Int[Array, ""]
+    memory: Any = None
+    neighbors: Any = None
+
+
+class StepInfo(NamedTuple):
+    """Diagnostics of one step: acceptance rate of samplers, 1 for integrators."""
+
+    acceptance: Float[Array, ""]
+
+
+class AbstractDynamics(eqx.Module):
+    """An integrator or sampler whose numbers (dt, kT, friction) are leaves: annealed, swept, differentiated."""
+
+    @abc.abstractmethod
+    def init(
+        self, key: Key[Array, ""], system: AbstractSystem, drive: Drive, x: State, neighbors: Any = None
+    ) -> DynState:
+        """State of the dynamics that starts at the sample x, with the lists that the system allocated there."""
+
+    @abc.abstractmethod
+    def step(
+        self, key: Key[Array, ""], system: AbstractSystem, drive: Drive, state: DynState
+    ) -> tuple[DynState, StepInfo]:
+        """One time step or sweep."""
+
+
+def potential(system: AbstractSystem, drive: Drive, state: DynState) -> Float[Array, ""]:
+    """Energy of the material plus that of the drive."""
+    return system.energy(state.x, state.neighbors) + drive.energy(state.x, state.step)
+
+
+def force(system: AbstractSystem, drive: Drive, state: DynState) -> State:
+    """−∂E/∂x of material and drive."""
+    gradient = jax.grad(lambda x: potential(system, drive, state._replace(x=x)))(state.x)
+    return jax.tree.map(jnp.negative, gradient)
+
+
+def normal_like(key: Key[Array, ""], x: State) -> State:
+    """Standard normal noise shaped like a state, one independent stream per leaf."""
+    leaves, treedef = jax.tree.flatten(x)
+    keys = jax.random.split(key, len(leaves))
+    return treedef.unflatten([jax.random.normal(k, y.shape, y.dtype) for k, y in zip(keys, leaves, strict=True)])
+
+
+def advance(
+    key: Key[Array, ""],
+    system: AbstractSystem,
+    dynamics: AbstractDynamics,
+    drive: Drive,
+    state: DynState,
+    steps: int,
+) -> DynState:
+    """``steps`` steps; the key of step t is ``fold_in(key, t)``, whatever the chunking."""
+
+    def body(_, state):
+        return dynamics.step(jax.random.fold_in(key, state.step), system, drive, state)[0]
+
+    return jax.lax.fori_loop(0, steps, body, state)

@@ -1,0 +1,91 @@
+"""The material: an energy whose array leaves are its couplings.
+
+    P(x) ∝ exp(−E(θ, x)/kT),      θ = the inexact array leaves of the system
+
+Because the system *is* its couplings, ``jax.grad`` of the energy with respect to the system has the system's
+own shape, and a learning rule works for every material without a line of material-specific code.
+"""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+State = Any  # a NamedTuple of arrays: one sample, no batch axis
+
+
+class AbstractSystem(eqx.Module):
+    """An energy E(θ, x) in units of kT_ref.
+
+    ``dims`` names the axes of each leaf of the state, for results; ``symmetries`` are claims that the
+    conformance battery tests (``"translation"``, ``"rotation"``, ``"permutation"``, ``"flip"``).
+    """
+
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {}
+    symmetries: ClassVar[frozenset[str]] = frozenset()
+
+    @abc.abstractmethod
+    def energy(self, x: State, neighbors: Any = None) -> Float[Array, ""]:
+        """Energy of one sample; ``neighbors`` is what :meth:`allocate` returned, kept fresh."""
+
+    @abc.abstractmethod
+    def init_state(self, key: Key[Array, ""]) -> State:
+        """A typical disordered state, from which an unprepared run starts."""
+
+    def learnable(self) -> PyTree[bool]:
+        """Which leaves are couplings: a pytree of booleans of the system's shape. Default: every inexact array."""
+        return jax.tree.map(eqx.is_inexact_array, self)
+
+    def constrain(self) -> "AbstractSystem":
+        """The nearest system with allowed couplings (for example positive stiffness). Default: itself."""
+        return self
+
+    def named_couplings(self) -> dict[str, tuple[tuple[str, ...], Array]]:
+        """Couplings as they appear in results: name → (dims, values). Default: every learnable leaf by its field name."""
+        leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(self, self.learnable()))
+        names = [jax.tree_util.keystr(path).strip(".").replace(".", "_") for path, _ in leaves]
+        return {
+            name: (tuple(f"{name}_{axis}" for axis in range(jnp.ndim(leaf))), leaf)
+            for name, (_, leaf) in zip(names, leaves, strict=True)
+        }
+
+    def mobility(self) -> State:
+        """Mobility of each degree of freedom in units of the dynamics' own; broadcasts against the state."""
+        return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), self.state_shape())
+
+    def inertia(self) -> State:
+        """Mass or moment of inertia of each degree of freedom; broadcasts against the state."""
+        return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), self.state_shape())
+
+    def state_shape(self) -> State:
+        """Shapes and dtypes of the state, without computing one."""
+        return jax.eval_shape(self.init_state, jax.eval_shape(lambda: jax.random.key(0)))
+
+    def allocate(self, x: State, needed: int = 0) -> Any:
+        """Host side: whatever speeds up :meth:`energy` near x, with room for ``needed`` entries. Default: nothing."""
+        del x, needed
+        return None
+
+    def refresh(self, neighbors: Any, x: State) -> Any:
+        """Traced side: keep what :meth:`allocate` made valid at x. Default: unchanged."""
+        del x
+        return neighbors
+
+
+def couplings(system: AbstractSystem) -> AbstractSystem:
+    """The learnable part of a system, everything else ``None``: the θ that rules and optimisers see."""
+    return eqx.partition(system, system.learnable())[0]
+
+
+def with_couplings(system: AbstractSystem, theta: AbstractSystem) -> AbstractSystem:
+    """The system with its learnable leaves replaced by those of ``theta``."""
+    return eqx.combine(theta, eqx.partition(system, system.learnable())[1])
+
+
+def coupling_gradient(system: AbstractSystem, x: State, neighbors: Any = None) -> AbstractSystem:
+    """∂E/∂θ at fixed x, shaped like :func:`couplings`: for a pair energy J_ab these are the ab contacts."""
+    theta, rest = eqx.partition(system, system.learnable())
+    return jax.grad(lambda t: eqx.combine(t, rest).energy(x, neighbors))(theta)

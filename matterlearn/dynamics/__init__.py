@@ -1,0 +1,1 @@
+"""How states move: one file per integrator or sampler."""

@@ -1,0 +1,36 @@
+"""Fraction of particles in a cluster but outside its largest single-structure piece."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from matterlearn.core.assembly import chimera
+from matterlearn.core.observable import Observable
+from matterlearn.core.task import AbstractTask
+from matterlearn.spec import Problem, Spec
+
+
+class Chimera(Observable):
+    """See ``matterlearn.core.assembly.chimera``."""
+
+    task: AbstractTask
+
+    def __call__(self, system, drive, state):
+        return chimera(self.task.assembly(system, state))
+
+
+class Config(Spec):
+    """The observable in a scenario."""
+
+    kind: Literal["chimera"]
+    every: int = Field(1000, ge=1, description="steps between records")
+
+    def check(self, scenario):
+        """There are structures to compare with."""
+        if scenario.task is None:
+            yield Problem(("kind",), "chimera needs stored structures, but the scenario has no task; add one or drop this")
+
+    def build(self, system, task) -> Chimera:
+        """The observable."""
+        del system
+        return Chimera("chimera", (), "1", "chimera fraction", self.every, task)

@@ -1,0 +1,36 @@
+"""Wrong and surplus units attached to the best recalled structure, over the structure's size."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from matterlearn.core.assembly import extra
+from matterlearn.core.observable import Observable
+from matterlearn.core.task import AbstractTask
+from matterlearn.spec import Problem, Spec
+
+
+class Extra(Observable):
+    """See ``matterlearn.core.assembly.extra``."""
+
+    task: AbstractTask
+
+    def __call__(self, system, drive, state):
+        return extra(self.task.assembly(system, state), self.task.species.shape[-1])
+
+
+class Config(Spec):
+    """The observable in a scenario."""
+
+    kind: Literal["extra"]
+    every: int = Field(1000, ge=1, description="steps between records")
+
+    def check(self, scenario):
+        """There are structures to compare with."""
+        if scenario.task is None:
+            yield Problem(("kind",), "extra needs stored structures, but the scenario has no task; add one or drop this")
+
+    def build(self, system, task) -> Extra:
+        """The observable."""
+        del system
+        return Extra("extra", (), "1", "wrong or surplus units / structure size", self.every, task)

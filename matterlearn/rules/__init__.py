@@ -1,0 +1,1 @@
+"""How couplings move: one file per learning rule."""

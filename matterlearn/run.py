@@ -1,0 +1,202 @@
+"""From a scenario to results: the only module that joins system, dynamics, task, rule and observables."""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matterlearn.errors import InputError, MatterlearnError, ResumeError
+from matterlearn.scenario import Scenario, digest, dump, load, resolve
+
+STATE_UNITS = {"position": "σ", "orientation": "rad"}
+
+
+def configure(device: str | None = None, precision: str = "f32") -> None:
+    """Choose platform and precision before the first array exists.
+
+    On CPU every core becomes a jax device, so that replicas are spread over cores.
+
+    Raises:
+        InputError: if no such device is there.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", precision == "f64")
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    try:
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    except RuntimeError:
+        pass  # the backend is up already, with the devices it has
+    if device == "gpu" and jax.default_backend() == "cpu":
+        raise InputError("--device gpu: jax sees no accelerator here; install jax[cuda12] or leave the option out")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that a scenario builds, ready to run."""
+
+    scenario: Scenario
+    system: Any
+    dynamics: Any
+    task: Any
+    observables: tuple
+
+    @property
+    def key(self):
+        import jax
+
+        return jax.random.key(self.scenario.run.seed)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves: its directory, its results, a table of observables and the verdicts on ``expect:``."""
+
+    directory: Path
+    tree: Any
+    table: str
+    verdicts: list
+
+
+def build(scenario: Scenario | str | Path | dict) -> Experiment:
+    """Objects of a scenario; imports the modules of the kinds it uses and no others."""
+    import jax
+
+    scenario = scenario if isinstance(scenario, Scenario) else load(scenario)
+    real = scenario.realise()
+    system = real.system.build(jax.random.fold_in(jax.random.key(real.run.seed), 0))
+    task = (real.task or _free_task()).build(system)
+    observables = tuple(o.build(system, task) for o in real.observe)
+    return Experiment(real, system, real.dynamics.build(), task, observables)
+
+
+def _free_task():
+    from matterlearn.tasks.relaxation import Config
+
+    return Config(kind="relaxation")
+
+
+def run(
+    scenario: Scenario | str | Path | dict,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    quiet: bool = True,
+    precision: str = "f32",
+    device: str | None = None,
+) -> RunResult:
+    """Run a scenario and write its directory.
+
+    Args:
+        scenario: a checked scenario, a path, a name or a mapping.
+        out: directory of the run; default ``runs/<digest>``.
+        resume: go on from the checkpoints in ``out``.
+        quiet: no progress bar.
+        precision: ``"f32"`` or ``"f64"``.
+        device: ``"cpu"``, ``"gpu"`` or whatever jax finds.
+
+    Raises:
+        ScenarioError, SimulationError, Interrupted, ResumeError: each with one clear line.
+
+    Example:
+        >>> result = run({"title": "two discs", "system": {"kind": "patchy_particles", "species": 2, "box": 6.0},
+        ...               "dynamics": {"kind": "brownian", "dt": 1e-3}, "run": {"steps": 100}},
+        ...              out=getfixture("tmp_path") / "r")
+        >>> result.tree["energy"].dims
+        ('replica', 'step')
+    """
+    scenario = scenario if isinstance(scenario, Scenario) else load(scenario)
+    configure(device, precision)
+    directory = Path(out or Path("runs") / digest(scenario)[:12])
+    _prepare(directory, scenario, precision, resume)
+    began = time.monotonic()
+    from matterlearn import assemble
+    from matterlearn.loop import Log
+
+    experiment = build(scenario)
+    log = Log(directory / "log.jsonl")
+    log("start", digest=digest(scenario), resume=resume)
+    records = _stages(experiment, directory, quiet, log)
+    tree = assemble.tree(experiment, *records, precision=precision, wall_time=time.monotonic() - began)
+    log("done", seconds=round(time.monotonic() - began, 2))
+    return publish(tree, directory, scenario)
+
+
+def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
+    """Results file, trajectories, figures and report of a finished run."""
+    from matterlearn import report, results, verdicts
+
+    results.save(tree, directory / "results.nc")
+    report.write(directory)
+    return RunResult(
+        directory, tree, verdicts.table(verdicts.summary(tree)), verdicts.judge(tree, resolve(scenario)["expect"])
+    )
+
+
+def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
+    """Learning (if the scenario learns), then recall; the trained system and the records of both."""
+    import jax
+
+    from matterlearn import stages
+    from matterlearn.checkpoints import Store
+    from matterlearn.loop import run_stage
+
+    store = Store(directory / "checkpoints")
+    run = experiment.scenario.run
+    hint = f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume"
+    settings = {"store": store, "quiet": quiet, "log": log, "resume_hint": hint}
+    system, learned = experiment.system, None
+    learning = experiment.scenario.learning
+    if learning is not None:
+        rule = learning.rule.build()
+        stage = stages.Learning(
+            jax.random.fold_in(experiment.key, 1), system, experiment.dynamics, rule, experiment.task,
+            optimizer(learning.optimizer), exposures=learning.exposures, updates=learning.updates,
+            duration=learning.duration, replicas=run.replicas,
+        )  # fmt: skip
+        carry, learned = run_stage(stage, chunk=None, **settings)
+        system = rule.couple(system, carry.parameters)
+    recall = experiment.task.recall(jax.random.fold_in(experiment.key, 2), system, run.replicas)
+    recall = recall._replace(system=stages.shard(recall.system), drive=stages.shard(recall.drive))
+    stage = stages.Recall(
+        jax.random.fold_in(experiment.key, 3), experiment.dynamics, recall, experiment.observables, run.steps
+    )
+    _, recalled = run_stage(stage, chunk=run.chunk, **settings)
+    return system, recall, learned, recalled
+
+
+def optimizer(config):
+    """The optax optimiser of a scenario's learning section."""
+    import optax
+
+    momentum = {"momentum": lambda rate: optax.sgd(rate, momentum=0.9)}
+    step = momentum.get(config.kind) or getattr(optax, config.kind)
+    clip = optax.clip_by_global_norm(config.clip) if config.clip is not None else optax.identity()
+    return optax.chain(clip, step(config.learning_rate))
+
+
+def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) -> None:
+    """Make the run directory, or check that what is there belongs to this scenario and precision."""
+    from matterlearn.checkpoints import write_json
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        mark = directory / "run.json"
+        wanted = {"digest": digest(scenario), "precision": precision}
+        if mark.exists():
+            found = json.loads(mark.read_text())
+            if not resume:
+                raise InputError(f"{directory} already holds a run; use --resume to go on, or another --out")
+            if found != wanted:
+                changed = "precision" if found.get("digest") == wanted["digest"] else "scenario"
+                raise ResumeError(f"{directory} holds a run with another {changed}; resume with the one in scenario.yaml")
+            return
+        write_json(mark, wanted)
+        (directory / "scenario.yaml").write_text(dump(scenario))
+    except OSError as error:
+        raise MatterlearnError(f"cannot write to {directory}: {error.strerror}; choose another place with --out") from None

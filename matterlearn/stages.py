@@ -1,0 +1,317 @@
+"""The two stages of a run: learning (slow, couplings move) and recall (fast, the state moves).
+
+Each is a :class:`matterlearn.loop.Stage`. Random numbers come from ``fold_in(key, step)`` and ``fold_in(·, replica)``
+alone, so chunks, resumes and the number of devices do not change them.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from matterlearn.core.dynamics import advance
+from matterlearn.core.rule import map_replicas
+from matterlearn.core.system import couplings, with_couplings
+
+EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
+MOST_COUPLING_RECORDS = 200
+
+
+class Recall:
+    """Fixed couplings, moving state: replicas of one system advance and are observed."""
+
+    name, unit = "recall", "step"
+
+    def __init__(self, key, dynamics, recall, observables, steps: int):
+        self.key, self.dynamics, self.recall, self.observables = key, dynamics, recall, tuple(observables)
+        self.total = steps
+        self.stride = math.gcd(*(o.every for o in observables)) if observables else steps
+        self.replicas = len(jax.tree.leaves(recall.x)[0])
+
+    def start(self):
+        """State of the dynamics at every replica's starting sample."""
+        lists = allocate(self.recall.system, self.recall.x)
+        states = start_replicas(self.key, self.recall.system, self.dynamics, self.recall.drive, self.recall.x, lists)
+        return shard(states) if lists is None else states
+
+    def first_records(self, carry):
+        """Every observable at step 0."""
+        values = measure_replicas(self.recall.system, self.recall.drive, carry, self.observables)
+        return self._traces({o.name: jax.tree.map(lambda v: v[None], values[o.name]) for o in self.observables}, [0])
+
+    def advance(self, carry, begin, count):
+        """``count`` steps of every replica, with records at multiples of the stride."""
+        after, values = advance_replicas(
+            self.key, self.recall.system, self.dynamics, self.recall.drive, carry, begin,
+            self.observables, count // self.stride, self.stride, count % self.stride,
+        )  # fmt: skip
+        steps = begin + self.stride * np.arange(1, count // self.stride + 1)
+        return after, self._traces(values, steps)
+
+    def _traces(self, values, steps) -> dict[str, np.ndarray]:
+        """Flat arrays [record, replica, …]; observables that were not due at a record hold NaN or 0 there."""
+        traces = {"step": np.asarray(steps)}
+        for name, value in values.items():
+            for part, leaf in leaves_by_name(name, value).items():
+                traces[part] = np.asarray(leaf)
+        return traces
+
+    def trouble(self, carry, after, begin, count):
+        """Which step first gave a non-finite state or an energy beyond all bounds, or ``None``."""
+        if bool(all_sane(self.recall.system, after)):
+            return None
+        sane = np.asarray(
+            sane_steps(self.key, self.recall.system, self.dynamics, self.recall.drive, carry, count)
+        )
+        where = np.argwhere(~sane)
+        step, replica = (begin + where[0][0] + 1, where[0][1]) if len(where) else (begin + count, 0)
+        return f"step {step}: the state or energy of replica {replica} is no longer finite"
+
+    def enlarge(self, carry, after):
+        """A carry with larger neighbour lists if those of ``after`` overflowed."""
+        return enlarge(self.recall.system, carry, after.neighbors)
+
+
+class LearningCarry(NamedTuple):
+    """What the next update needs."""
+
+    parameters: Any
+    optimizer: Any
+    rule: Any
+    update: jax.Array
+    neighbors: Any = None
+
+
+class Learning:
+    """Moving couplings: one update after the other, each from the phases that the rule runs."""
+
+    name, unit = "learning", "update"
+
+    def __init__(self, key, system, dynamics, rule, task, optimizer, *, exposures, updates, duration, replicas):
+        self.key, self.system, self.dynamics, self.rule, self.task = key, system, dynamics, rule, task
+        self.optimizer = optimizer
+        self.replicas, self.updates, self.duration = replicas, updates, duration / updates
+        self.total = exposures * task.memory_count * updates
+        self.stride = 1
+        self.record = max(1, -(-self.total // MOST_COUPLING_RECORDS))
+
+    def memory(self, update: int) -> int:
+        """Memory shown in an update: all updates of one exposure, then the next memory."""
+        return update // self.updates % self.task.memory_count
+
+    def start(self):
+        """Parameters of the blank material."""
+        theta = self.rule.parameters(self.system)
+        lists = self._allocate(theta, 0, 0)
+        state = self.rule.init(self.key, self.system, self.dynamics)
+        return LearningCarry(theta, self.optimizer.init(theta), state, jnp.zeros((), jnp.int32), lists)
+
+    def _allocate(self, theta, update: int, needed: int):
+        system = self.task.teach(self.rule.couple(self.system, theta), self.memory(update))
+        batch = self.task.present(self.key, system, self.memory(update), self.replicas, self.duration)
+        return allocate(broadcast(system, self.replicas), batch.x, needed)
+
+    def first_records(self, carry):
+        """The couplings before the first update; nothing was shown yet."""
+        return self._records(carry, -1, {}, 0)
+
+    def advance(self, carry, begin, count):
+        """``count`` updates."""
+        parts = []
+        for update in range(begin, begin + count):
+            memory = self.memory(update)
+            if carry.neighbors is not None:  # a list belongs to one presentation
+                carry = carry._replace(neighbors=self._allocate(carry.parameters, update, capacity(carry.neighbors)))
+            carry, moments = learn(
+                self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer, carry, memory,
+                self.replicas, self.duration,
+            )  # fmt: skip
+            if (update + 1) % self.record == 0 or update + 1 == self.total:
+                parts.append(self._records(carry, memory, moments, update + 1))
+        return carry, {k: np.concatenate([p[k] for p in parts]) for k in (parts[0] if parts else {})}
+
+    def _records(self, carry, memory, moments, update):
+        traces = {"update": np.asarray([update]), "memory_shown": np.asarray([memory])}
+        system = self.rule.couple(self.system, carry.parameters)
+        trees = {"couplings": couplings(system), self.rule.parameter_name: carry.parameters}
+        trees |= {f"{phase}_moment": stats.mean for phase, stats in moments.items()}
+        for label, tree in trees.items():
+            for name, (_, values) in named(system, tree, label).items():
+                traces[name] = np.asarray(values)[None]
+        return traces
+
+    def trouble(self, carry, after, begin, count):
+        """Whether the parameters stopped being finite."""
+        if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(after.parameters)):
+            return None
+        return f"update {begin + count}: the learned parameters are no longer finite"
+
+    def enlarge(self, carry, after):
+        """Larger lists for the next try, if those of the phases overflowed."""
+        if after.neighbors is None or not overflowed(after.neighbors):
+            return None
+        return carry._replace(neighbors=self._allocate(carry.parameters, int(carry.update), required(after.neighbors)))
+
+
+def named(system, theta, label: str):
+    """Couplings-shaped numbers under the names of the system's couplings, with ``label`` for "couplings"."""
+    named = with_couplings(system, theta).named_couplings()
+    return {name.replace("couplings", label) if "couplings" in name else f"{label}_{name}": v for name, v in named.items()}
+
+
+def broadcast(tree, n: int):
+    """Every array leaf with a leading replica axis."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
+
+
+def shard(tree):
+    """Replicas spread over all devices when they divide evenly; otherwise left where they are."""
+    devices = jax.devices()
+    n = len(jax.tree.leaves(tree)[0])
+    if len(devices) == 1 or n % len(devices):
+        return tree
+    mesh = jax.sharding.Mesh(np.array(devices), ("replica",))
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("replica"))
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, place), tree)
+
+
+def leaves_by_name(name: str, value) -> dict[str, Any]:
+    """Parts of an observable: itself if an array, one entry per field if a state."""
+    if hasattr(value, "_fields"):
+        return {f"{name}/{field}": leaf for field, leaf in zip(value._fields, value, strict=True)}
+    return {name: value}
+
+
+@eqx.filter_jit
+def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas, duration):
+    """One update: present, estimate, step."""
+    memory = jnp.asarray(memory)
+    here = jax.random.fold_in(key, carry.update)
+    taught = task.teach(rule.couple(system, carry.parameters), memory)
+    batch = task.present(here, taught, memory, replicas, duration)._replace(neighbors=carry.neighbors)
+    grads, state, info = rule.estimate(
+        here, taught, dynamics, carry.rule, batch, parameters=carry.parameters
+    )
+    steps, optimizer_state = optimizer.update(grads, carry.optimizer, carry.parameters)
+    parameters = optax.apply_updates(carry.parameters, steps)
+    return LearningCarry(parameters, optimizer_state, state, carry.update + 1, info.neighbors), info.phases
+
+
+@eqx.filter_jit
+def start_replicas(key, system, dynamics, drive, x, neighbors):
+    """Initial states of the dynamics, one key per replica."""
+
+    def one(replica, system, drive, x, neighbors):
+        return dynamics.init(jax.random.fold_in(key, replica), system, drive, x, neighbors)
+
+    n = len(jax.tree.leaves(x)[0])
+    return map_replicas(one, neighbors)(jnp.arange(n), system, drive, x, neighbors)
+
+
+def measure(system, drive, state, observables, step):
+    """All observables that are due at a step; the others are zero and are dropped later."""
+
+    def value(observable):
+        shape = jax.eval_shape(lambda: observable(system, drive, state))
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shape)
+        return jax.lax.cond(step % observable.every == 0, lambda: observable(system, drive, state), lambda: blank)
+
+    return {observable.name: value(observable) for observable in observables}
+
+
+@eqx.filter_jit
+def measure_replicas(system, drive, state, observables):
+    """Every observable of every replica, at step 0."""
+    one = lambda a, b, c: measure(a, b, c, observables, jnp.zeros((), int))  # noqa: E731
+    return map_replicas(one, state.neighbors)(system, drive, state)
+
+
+@eqx.filter_jit
+def advance_replicas(key, system, dynamics, drive, state, begin, observables, records: int, stride: int, rest: int):
+    """``records`` times ``stride`` steps with a measurement after each, then ``rest`` steps without."""
+    n = len(state.step)
+    begin = jnp.asarray(begin)
+
+    def one(replica, system, drive, state):
+        mine = jax.random.fold_in(key, replica)
+
+        def record(state, r):
+            state = advance(mine, system, dynamics, drive, state, stride)
+            return state, measure(system, drive, state, observables, begin + stride * (r + 1))
+
+        state, values = jax.lax.scan(record, state, jnp.arange(records))
+        return advance(mine, system, dynamics, drive, state, rest), values
+
+    state, values = map_replicas(one, state.neighbors)(jnp.arange(n), system, drive, state)
+    return state, jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), values)
+
+
+def sane(system, state):
+    """Finite everywhere and not exploding."""
+    energy = system.energy(state.x, state.neighbors)
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.x)]
+    return jnp.all(jnp.stack(finite)) & (jnp.abs(energy) < EXPLODED)
+
+
+@eqx.filter_jit
+def all_sane(system, state):
+    """Whether every replica is sane."""
+    return jnp.all(map_replicas(sane, state.neighbors)(system, state))
+
+
+@eqx.filter_jit
+def sane_steps(key, system, dynamics, drive, state, count: int):
+    """The chunk once more, step by step: [step, replica] booleans."""
+
+    def one(replica, system, drive, state):
+        def body(state, _):
+            state = advance(jax.random.fold_in(key, replica), system, dynamics, drive, state, 1)
+            return state, sane(system, state)
+
+        return jax.lax.scan(body, state, length=count)[1]
+
+    return map_replicas(one, state.neighbors)(jnp.arange(len(state.step)), system, drive, state).T
+
+
+def replica(tree, r: int):
+    """One replica's slice."""
+    return jax.tree.map(lambda leaf: leaf[r], tree)
+
+
+def allocate(system, x, needed: int = 0):
+    """Neighbour lists of all replicas with one common capacity, or ``None`` where the system uses none."""
+    n = len(jax.tree.leaves(x)[0])
+    lists = [replica(system, r).allocate(replica(x, r), needed) for r in range(n)]
+    if lists[0] is None:
+        return None
+    largest = max(map(capacity, lists))
+    if any(capacity(item) != largest for item in lists):
+        room = max(int(item.needed) for item in lists)
+        lists = [replica(system, r).allocate(replica(x, r), max(needed, room)) for r in range(n)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *lists)
+
+
+def capacity(neighbors) -> int:
+    """Entries that a (replica's) list can hold."""
+    return neighbors.pairs.shape[-1]
+
+
+def required(neighbors) -> int:
+    """Most entries that any replica asked for."""
+    return int(jnp.max(neighbors.needed))
+
+
+def overflowed(neighbors) -> bool:
+    """Whether any replica asked for more than there is."""
+    return required(neighbors) > capacity(neighbors)
+
+
+def enlarge(system, carry, neighbors):
+    """The carry with lists that hold what ``neighbors`` asked for, or ``None`` if nothing overflowed."""
+    if neighbors is None or not overflowed(neighbors):
+        return None
+    return carry._replace(neighbors=allocate(system, carry.x, required(neighbors)))

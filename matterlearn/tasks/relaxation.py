@@ -1,0 +1,60 @@
+"""No memories and no cue: every replica starts disordered, or from the same arrangement, and evolves freely or in a trap."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from pydantic import Field
+
+from matterlearn.core.drive import Drive
+from matterlearn.core.schedule import Schedule, schedule
+from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.errors import InputError
+from matterlearn.spec import NonNegativeSchedule, Spec
+
+
+class Relaxation(AbstractTask):
+    """Free evolution, optionally in a harmonic trap ½ k x² on every degree of freedom."""
+
+    trap: Float[Array, ""]
+    strength: Schedule
+
+    @property
+    def memory_count(self) -> int:
+        return 0
+
+    def teach(self, system, memory):
+        """There is nothing to teach."""
+        raise InputError("the task 'relaxation' has nothing to learn from; give a task with memories, or drop learning")
+
+    def present(self, key, system, memory, replicas, duration):
+        """There is nothing to present."""
+        raise InputError("the task 'relaxation' has nothing to present; give a task with memories, or drop learning")
+
+    def recall(self, key, system, replicas) -> Recall:
+        """Independent disordered starts."""
+        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
+        x = jax.vmap(system.init_state)(keys)
+        origin = jax.tree.map(jnp.zeros_like, x)
+        drive = Drive(
+            target=origin,
+            stiffness=jax.tree.map(lambda leaf: jnp.full_like(leaf, self.trap), x),
+            strength=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), self.strength),
+        )
+        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        return Recall(systems, drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
+
+
+class Config(Spec):
+    """Relaxation in a scenario."""
+
+    kind: Literal["relaxation"]
+    trap: float = Field(0.0, ge=0, description="stiffness of a harmonic trap at the origin, kT_ref/σ²")
+    strength: NonNegativeSchedule = Field(1.0, description="factor on the trap: a number, a ramp or a cycle")
+
+    def build(self, system) -> Relaxation:
+        """The task."""
+        del system
+        return Relaxation(jnp.asarray(float(self.trap)), schedule(self.strength))
