@@ -101,7 +101,8 @@ def allocate(
         build = HostBuilder(reach, box)
     else:
         build = DeviceBuilder.covering(samples, reach, box, room=wanted / max(found, 1))
-    lists = [build(jnp.asarray(x, dtype), capacity) for x in samples]
+    compiled = jax.jit(build, static_argnums=1)
+    lists = [compiled(jnp.asarray(x, dtype), capacity) for x in samples]
     pairs, counts = (jnp.stack(leaves) for leaves in zip(*lists, strict=True))
     lead = position.shape[:-2]
     return Neighbors(
@@ -212,7 +213,7 @@ def pair_energy(
 
 
 def _sum_triangle(position, box, pair_fn, fields):
-    """The pairs i < j picked by constant 0/1 matrices: least work, and no scatter in the derivative.
+    """The pairs i < j picked by constant 0/1 matrices: least work, and no scatter at all.
 
     Products with the matrices are exact (one term is not zero), and their transposes are products
     too, which up to some tens of particles are several times faster than scatters.
