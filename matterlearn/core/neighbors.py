@@ -188,7 +188,7 @@ def pair_energy(
         box: side of the periodic box, length, or None.
         pair_fn: `pair_fn(separation, first, second)` returns energies, kT. `separation` is the
             tuple of the components of $r_i - r_j$; `first` and `second` have the structure of
-            `fields`. Everything is elementwise over arrays that broadcast. It must be zero beyond
+            `fields`. Everything is elementwise over arrays of one shape. It must be zero beyond
             `neighbors.cutoff` and symmetric under exchange of the particles.
         fields: what `pair_fn` sees of each particle: a pytree of `[N]` arrays, such as species or
             orientation. None gives the particle indices.
@@ -252,8 +252,8 @@ def _sum_square(position, box, pair_fn, fields):
         return jnp.where(itself, 1.0, minimum_image(x[:, None] - x[None, :], box))
 
     separation = tuple(apart(position[:, k]) for k in range(dim))
-    first = jax.tree.map(lambda f: f[:, None], fields)
-    second = jax.tree.map(lambda f: f[None, :], fields)
+    first = jax.tree.map(lambda f: jnp.broadcast_to(f[:, None], (n, n)), fields)
+    second = jax.tree.map(lambda f: jnp.broadcast_to(f[None, :], (n, n)), fields)
     return 0.5 * jnp.sum(jnp.where(itself, 0.0, pair_fn(separation, first, second)))
 
 
