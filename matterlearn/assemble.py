@@ -31,7 +31,7 @@ def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_
         precision=precision,
         wall_time=wall_time,
     )
-    return results.to_tree(groups, attrs)
+    return results.to_tree(groups, attrs | experiment.task.annotations(system))
 
 
 def _observables(experiment, recall, recalled) -> Group:
@@ -42,8 +42,9 @@ def _observables(experiment, recall, recalled) -> Group:
         due = recalled["step"] % observable.every == 0
         values = np.moveaxis(recalled[observable.name][due], 0, 1)
         dims = ("replica", "step", *observable.dims)
-        coords = {"step": recalled["step"][due]}
+        coords = {"step": recalled["step"][due], **observable.coords()}
         variables.append(Variable(observable.name, dims, values, observable.units, observable.long_name, coords))
+        variables += [Variable(*s, observable.coords()) for s in observable.summary(values)]
     labels = [
         Variable(name, ("replica",), label.values, label.units, label.long_name) for name, label in recall.labels.items()
     ]

@@ -6,7 +6,7 @@ gives the same bits.
 """
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -33,7 +33,12 @@ class StepInfo(NamedTuple):
 
 
 class AbstractDynamics(eqx.Module):
-    """An integrator or sampler whose numbers (dt, kT, friction) are leaves: annealed, swept, differentiated."""
+    """An integrator or sampler whose numbers (dt, kT, friction) are leaves: annealed, swept, differentiated.
+
+    ``stationary`` is the law that it samples at constant kT, ``"boltzmann"`` or ``"none"``; the battery tests it.
+    """
+
+    stationary: ClassVar[str] = "boltzmann"
 
     @abc.abstractmethod
     def init(

@@ -1,13 +1,25 @@
 """What is measured: one labelled array per record, with the name, axes and units it has in the results file."""
 
 import abc
+from typing import NamedTuple
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.system import AbstractSystem
+
+
+class Summary(NamedTuple):
+    """A derived variable of the results, as :class:`matterlearn.results.Variable` has it."""
+
+    name: str
+    dims: tuple[str, ...]
+    values: np.ndarray
+    units: str
+    long_name: str
 
 
 class Observable(eqx.Module):
@@ -30,3 +42,12 @@ class Observable(eqx.Module):
     @abc.abstractmethod
     def __call__(self, system: AbstractSystem, drive: Drive, state: DynState) -> Array:
         """Value at one sample."""
+
+    def coords(self) -> dict[str, np.ndarray]:
+        """Labels of the observable's own axes. Default: none."""
+        return {}
+
+    def summary(self, values: np.ndarray) -> list[Summary]:
+        """What only the whole record [replica, record, …] tells, such as populations with errors. Default: nothing."""
+        del values
+        return []

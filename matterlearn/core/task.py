@@ -58,3 +58,8 @@ class AbstractTask(eqx.Module):
     def overlap(self, system: AbstractSystem, state) -> Float[Array, " memory"]:
         """Overlap of a sample with every memory, 1 for perfect recall."""
         raise NotImplementedError(f"{type(self).__name__} stores no memories that a state could overlap with")
+
+    def annotations(self, system: AbstractSystem) -> dict[str, float]:
+        """Numbers from theory that belong to the whole run, for the results' root attributes. Default: none."""
+        del system
+        return {}

@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo, force, normal_like
+from matterlearn.core.mixture import check_step
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.spec import NonNegativeSchedule, Spec
 
@@ -60,9 +61,13 @@ class Config(Spec):
     """Brownian motion in a scenario."""
 
     kind: Literal["brownian"]
-    dt: float = Field(gt=0, le=1, description="time step, σ²/D")
+    dt: float = Field(gt=0, le=1, description="time step, σ²/D", examples=[1e-3])
     kT: NonNegativeSchedule = Field(1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     mobility: float = Field(1.0, gt=0, description="overall mobility")
+
+    def check(self, scenario):
+        """The step resolves the material's stiffest direction."""
+        yield from check_step(self, scenario, stable=1.0 / self.mobility, power=1.0)
 
     def build(self) -> Brownian:
         """The integrator."""

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo, force, normal_like
+from matterlearn.core.mixture import check_step
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.spec import NonNegativeSchedule, Spec
 
@@ -68,9 +69,13 @@ class Config(Spec):
     """Langevin motion in a scenario."""
 
     kind: Literal["langevin"]
-    dt: float = Field(gt=0, le=1, description="time step, √(m σ²/kT_ref)")
+    dt: float = Field(gt=0, le=1, description="time step, √(m σ²/kT_ref)", examples=[5e-3])
     kT: NonNegativeSchedule = Field(1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     friction: float = Field(1.0, ge=0, description="friction γ, inverse time")
+
+    def check(self, scenario):
+        """The step resolves the material's stiffest direction."""
+        yield from check_step(self, scenario, stable=1.0, power=0.5)
 
     def build(self) -> Langevin:
         """The integrator."""

@@ -124,13 +124,13 @@ class Config(Spec):
     """Hebbian linkers in a scenario."""
 
     kind: Literal["hebbian_linkers"]
-    rate: float = Field(gt=0, description="growth rate η per contact, inverse slow time")
+    rate: float = Field(gt=0, description="growth rate η per contact, inverse slow time", examples=[0.5])
     decay: float = Field(0.0, ge=0, description="decay rate λ, inverse slow time")
-    saturation: float = Field(gt=0, description="L_max, linkers that a site pair can hold")
+    saturation: float = Field(gt=0, description="L_max, linkers that a site pair can hold", examples=[8.0])
     coupling: Annotated[LinearLaw | BivalentLaw, Field(discriminator="law")] = LinearLaw(law="linear")
-    samples: int = Field(20, ge=1, description="contact samples per exposure and replica")
-    stride: int = Field(50, ge=1, description="steps between contact samples")
-    relax: int = Field(500, ge=0, description="steps before the first sample")
+    samples: int = Field(20, ge=1, description="contact samples per exposure and replica", examples=[4])
+    stride: int = Field(50, ge=1, description="steps between contact samples", examples=[5])
+    relax: int = Field(500, ge=0, description="steps before the first sample", examples=[20])
 
     def build(self) -> HebbianLinkers:
         """The rule."""

@@ -33,12 +33,14 @@ from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 
 from matterlearn.core.assembly import Bonds
+from matterlearn.core.mixture import check_mixture, counts_of, pair_table
 from matterlearn.core.neighbors import Neighbors, allocate, pair_energy, pays, refresh
 from matterlearn.core.space import minimum_image, scatter_points
 from matterlearn.core.symmetric import index, size, unpack
 from matterlearn.core.system import AbstractSystem
-from matterlearn.spec import Problem, Spec
+from matterlearn.spec import Spec
 from matterlearn.systems._patch_bond import arms, patch_bond_energy
+from matterlearn.theory.dimer import corner_volume, patchy_pair
 
 RADIUS = 0.5  # of a disc, in σ: patches sit on the rim
 SKIN = 0.5  # of the neighbour list, σ
@@ -137,6 +139,14 @@ class PatchyParticles(AbstractSystem):
         """The symmetric site-by-site matrix."""
         return {"couplings": (("site", "site_other"), unpack(self.coupling))}
 
+    def bond_volumes(self, bond: float) -> tuple[float, float]:
+        """Room of a disc held by one bond, and by two at a square growth corner (σ², orientations normalised to 1)."""
+        lone = np.zeros((self.patches, self.patches))
+        lone[0, self.patches // 2] = -bond
+        shape = {"patch_width": float(self.patch_width), "stiffness": float(self.core_stiffness)}
+        pair = patchy_pair(lone, box=max(self.box or 0.0, 4 * self.cutoff), angles=72, radii=48, **shape)
+        return pair.bond_volume, corner_volume(bond, **shape)
+
     def mobility(self) -> PatchyState:
         """A no-slip disc turns with 3/σ² of its translational mobility."""
         return PatchyState(jnp.ones(()), jnp.full((), 3.0))
@@ -154,18 +164,15 @@ class PatchyParticles(AbstractSystem):
         return index(site_first[:, None], site_second[None, :], self.sites)
 
 
-def pair_table(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (i < j) of all unordered pairs of n particles."""
-    return np.triu_indices(n, 1)
-
-
 class Config(Spec):
     """Patchy discs in a scenario."""
 
     kind: Literal["patchy_particles"]
-    species: int = Field(ge=1, le=2000, description="number of species")
-    copies: int | list[int] = Field(1, description="particles of each species: one number, or one per species")
-    box: float | None = Field(None, gt=0, description="side of the periodic square, σ; null is free space")
+    species: int = Field(ge=1, le=2000, description="number of species", examples=[3])
+    copies: int | list[int] = Field(1, description="particles of each species: one number, or one per species", examples=[2, 1, 30])
+    box: float | None = Field(
+        None, gt=0, description="side of the periodic square, σ; null is free space", examples=[3.8, None, 13.5]
+    )
     patches: int = Field(4, ge=1, le=12, description="patches per disc, at equal angles")
     patch_width: float = Field(0.2, gt=0, le=1, description="width w of a patch's Gaussian, σ")
     core: float = Field(100.0, gt=0, description="stiffness of the soft core, kT_ref")
@@ -174,12 +181,17 @@ class Config(Spec):
     @property
     def counts(self) -> list[int]:
         """Particles of each species."""
-        return self.copies if isinstance(self.copies, list) else [self.copies] * self.species
+        return counts_of(self)
 
     @property
-    def cutoff(self) -> float:
-        """Distance beyond which two discs do not feel each other (contact below e⁻⁸)."""
+    def reach(self) -> float:
+        """Distance beyond which two discs do not feel each other (contact below e⁻⁸), σ."""
         return 2 * RADIUS + 4 * self.patch_width
+
+    @property
+    def stiffness(self) -> float:
+        """Largest curvature of the energy that a time step must resolve, kT_ref/σ²."""
+        return max(2 * self.core, -self.bond / self.patch_width**2)
 
     def check(self, scenario):
         """Composition and box are possible."""
@@ -197,26 +209,5 @@ class Config(Spec):
             box=self.box,
             patches=self.patches,
             species_count=self.species,
-            cutoff=self.cutoff,
+            cutoff=self.reach,
         )
-
-
-def check_mixture(config, dimension: int = 2):
-    """Complaints about a mixture of particles that cannot exist: composition, box against cutoff, crowding."""
-    counts = config.counts
-    if len(counts) != config.species:
-        yield Problem(("copies",), f"{len(counts)} numbers for {config.species} species; give one per species")
-    if min(counts, default=0) < 0 or sum(counts) < 1:
-        yield Problem(("copies",), "a species cannot have fewer than 0 particles, nor the mixture none at all")
-    if config.box is None:
-        return
-    if config.box < 2 * config.cutoff:
-        yield Problem(
-            ("box",),
-            f"side {config.box:g} is smaller than twice the cutoff {config.cutoff:g}, so a particle would meet its "
-            f"own image; use at least {2 * config.cutoff:g}",
-        )
-    room = int(config.box / 1.1) ** dimension
-    if sum(counts) > room:
-        needed = 1.1 * int(np.ceil(sum(counts) ** (1 / dimension)))
-        yield Problem(("box",), f"{sum(counts)} particles do not fit a box of side {config.box:g}; use at least {needed:g}")

@@ -33,6 +33,7 @@ from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import size as packed_size
 from matterlearn.core.task import AbstractTask, Label, Recall
 from matterlearn.spec import Problem, Spec
+from matterlearn.theory.assembly import chemical_potential_window, effective_cost
 
 
 class Structures(AbstractTask):
@@ -86,6 +87,23 @@ class Structures(AbstractTask):
         """Clusters, and the pieces of each structure in them."""
         return analyse(system.bonds(state.x, state.neighbors), self.bonds, len(system.species))
 
+    def annotations(self, system) -> dict[str, float]:
+        """Window of bond strengths in which a seed grows and nothing else does, if strengths are compared.
+
+        A corner must fill, c v₂ e^{2ε} > 1, and no edge be wetted by wrong species, 4m c v₁ e^{ε} < 1: the lattice
+        window ε + ln 4m < μ_eff < 2ε with the room v of one and of two bonds in its effective costs −ln(c v).
+        """
+        if len(set(self.scales)) < 3 or system.box is None or not hasattr(system, "bond_volumes"):
+            return {}
+        strengths = np.linspace(3.0, 14.0, 12)
+        concentration = float(jnp.max(self.copies)) / system.box**system.dimension
+        costs = effective_cost(concentration, np.array([system.bond_volumes(e) for e in strengths]))
+        fine = np.linspace(strengths[0], strengths[-1], 1101)
+        single, corner = (np.interp(fine, strengths, cost) for cost in costs.T)
+        bounds = np.array([chemical_potential_window(e, self.memory_count) for e in fine])
+        inside = fine[(bounds[:, 0] < single) & (corner < bounds[:, 1])]
+        return {"window_low": float(inside[0]), "window_high": float(inside[-1])} if len(inside) else {}
+
     def _start(self, key, system, memory: int, scale: float):
         """System and sample of one replica: the cue applied to a mixture of everything else."""
         part = compact(np.asarray(self.position[memory]), self.cue.size)
@@ -120,7 +138,7 @@ class Config(Spec):
     """Stored structures in a scenario; exactly one of shape, hexagon, image, layouts, graph."""
 
     kind: Literal["structures"]
-    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=2, max_length=3)
+    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=2, max_length=3, examples=[[2, 2]])
     hexagon: int | None = Field(None, description="cells of a hexagon: 7, 19, 37, …")
     image: list[str] | None = Field(None, description="rows of a picture; every character but '.' and ' ' is a cell")
     layouts: list[list[list[int | None]]] | None = Field(None, description="species of each cell, null where empty")

@@ -1,0 +1,86 @@
+"""Checks of a rule: determinism, compilation, direction, and that it trains any material."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from matterlearn.core.dynamics import AbstractDynamics
+from matterlearn.core.rule import AbstractRule, Batch
+from matterlearn.core.system import AbstractSystem
+from matterlearn.kinds import kinds, load_kind
+from matterlearn.testing._examples import Counted, examples, moved, noise_like, same_bits, trap, well
+
+REPLICAS = 3
+
+
+def check_rule(config: Any) -> None:
+    """All checks of a rule, then the rule on every registered system."""
+    for check in RULE_CHECKS:
+        check(config)
+    for kind in kinds("systems"):
+        rule_trains(config, examples("systems", kind)[0])
+
+
+def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) -> Batch:
+    """Replicas of one start, tethered there or to one value."""
+    x = system.init_state(jax.random.key(0))
+    drive = trap(x, stiffness, 0.0 if at is None else at)
+    drive = eqx.tree_at(lambda d: d.target, drive, x) if at is None else drive
+    stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (REPLICAS, *jnp.shape(leaf))), (drive, x))
+    return Batch(*stacked, jnp.ones(()))
+
+
+def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):
+    state = rule.init(key, system, dynamics)
+    taught = rule.couple(system, parameters)
+    return rule.estimate(key, taught, dynamics, state, batch, parameters=parameters)
+
+
+def _dynamics() -> AbstractDynamics:
+    return load_kind("dynamics", "brownian")(kind="brownian", dt=1e-3).build()
+
+
+def estimate_is_deterministic(config: Any) -> None:
+    """One key gives one estimate, compiled once for all parameters."""
+    rule, system, dynamics = config.build(), well(), _dynamics()
+    batch, parameters = exposure(system, 20.0, at=3.0), rule.parameters(system)
+    estimate = Counted(lambda *args: _estimated(rule, dynamics, system, *args)[0])
+    first, again = (estimate(batch, parameters, jax.random.key(1)) for _ in range(2))
+    assert same_bits(first, again), "the estimate depends on more than its key"
+    assert not same_bits(first, estimate(batch, parameters, jax.random.key(2))), "the estimate ignores its key"
+    estimate(batch, moved(parameters, noise_like(1, parameters), 0.1), jax.random.key(1))
+    assert estimate.traces == 1, f"other parameters compiled the rule {estimate.traces} times"
+
+
+def well_learns_what_it_is_shown(config: Any) -> None:
+    """E = ½θx² shown x far beyond its own fluctuations: the energy of what was shown goes down, so θ does."""
+    rule, system, dynamics = config.build(), well(), _dynamics()
+    parameters = rule.parameters(system)
+    batch = exposure(system, 200.0, at=5.0)
+    direction, _, info = eqx.filter_jit(_estimated)(rule, dynamics, system, batch, parameters, jax.random.key(3))
+    before, after = (rule.couple(system, moved(parameters, direction, by)).stiffness for by in (0.0, -1e-3))
+    assert after < before, f"θ went from {before} to {after}: the direction points uphill"
+    shown = info.phases.get("wake", next(iter(info.phases.values()))).mean.stiffness
+    assert abs(shown / (0.5 * 8 * 25) - 1) < 0.1, f"⟨∂E/∂θ⟩ of the shown state is {shown}, not 100"
+
+
+def rule_trains(config: Any, system_config: Any) -> None:
+    """On this material the estimate is finite, shaped like the parameters, and reports its phases."""
+    rule, dynamics = config.build(), _dynamics()
+    system = system_config.build(jax.random.key(0))
+    parameters = rule.parameters(system)
+    args = (exposure(system, 50.0), parameters, jax.random.key(4))
+    direction, _, info = eqx.filter_jit(_estimated)(rule, dynamics, system, *args)
+    assert jax.tree.structure(direction) == jax.tree.structure(parameters), "the estimate is not shaped like θ"
+    for got, have in zip(jax.tree.leaves(direction), jax.tree.leaves(parameters), strict=True):
+        assert got.shape == have.shape and got.dtype == have.dtype, f"{got.shape} {got.dtype} for {have.shape}"
+        assert bool(jnp.all(jnp.isfinite(got))), "the estimate is not finite"
+    assert info.phases, "the rule reports no phase"
+    for name, phase in info.phases.items():
+        assert int(phase.n) == REPLICAS, f"phase {name!r} counts {int(phase.n)} replicas of {REPLICAS}"
+    assert isinstance(rule.couple(system, parameters), type(system)), "couple returns another kind of system"
+
+
+RULE_CHECKS = (estimate_is_deterministic, well_learns_what_it_is_shown)

@@ -1,0 +1,205 @@
+"""Checks of a system: names, reproducibility, derivatives, symmetries, compilation, neighbour lists."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from matterlearn.core.system import AbstractSystem, coupling_gradient, couplings, with_couplings
+from matterlearn.testing._examples import Counted, agree, dot, moved, noise_like, same_bits
+
+
+class SystemCase(NamedTuple):
+    """A system with random couplings, a configuration where it feels them, and a direction to move in."""
+
+    system: AbstractSystem
+    x: Any
+    direction: Any
+
+
+def system_case(config: Any) -> SystemCase:
+    """The liveliest of 16 disordered configurations of the system, with random couplings; double precision."""
+    with jax.enable_x64(True):
+        blank = config.build(jax.random.key(0))
+        theta = couplings(blank)
+        system = with_couplings(blank, moved(theta, noise_like(1, theta), 0.5)).constrain()
+        starts = jax.vmap(system.init_state)(jax.random.split(jax.random.key(2), 16))
+        starts = moved(starts, noise_like(3, starts), 0.12)
+        size = jax.jit(jax.vmap(lambda x: dot(*[coupling_gradient(system, x)] * 2)))(starts)
+        x = jax.tree.map(lambda leaf: leaf[jnp.argmax(size)], starts)
+        return SystemCase(system, x, noise_like(4, x))
+
+
+def check_system(config: Any) -> None:
+    """All checks of a system."""
+    case = system_case(config)
+    for check in SYSTEM_CHECKS:
+        check(case)
+
+
+def _double(check: Callable) -> Callable:
+    """The check in double precision."""
+
+    def inside(case):
+        with jax.enable_x64(True):
+            return check(case)
+
+    inside.__name__, inside.__doc__ = check.__name__, check.__doc__
+    return inside
+
+
+def _energy(system, x):
+    return system.energy(x)
+
+
+@_double
+def state_is_named(case: SystemCase) -> None:
+    """``dims`` names every axis of every leaf of the state, and axes of one name have one length."""
+    lengths: dict[str, int] = {}
+    for name, leaf in case.x._asdict().items():
+        dims = case.system.dims.get(name)
+        assert dims is not None, f"dims says nothing of {name!r}"
+        assert len(dims) == leaf.ndim, f"dims names {len(dims)} axes of {name!r}, which has {leaf.ndim}"
+        for dim, length in zip(dims, leaf.shape, strict=True):
+            assert lengths.setdefault(dim, length) == length, f"axis {dim!r} has two lengths"
+    for name, (dims, values) in case.system.named_couplings().items():
+        assert len(dims) == jnp.ndim(values), f"named_couplings: {name!r} has {jnp.ndim(values)} axes, {len(dims)} names"
+
+
+@_double
+def start_is_reproducible(case: SystemCase) -> None:
+    """The same key gives the same finite start, another key another; shapes are as announced."""
+    first, again = (case.system.init_state(jax.random.key(5)) for _ in range(2))
+    assert same_bits(first, again), "init_state depends on more than its key"
+    assert not same_bits(first, case.system.init_state(jax.random.key(6))), "init_state ignores its key"
+    assert all(np.isfinite(leaf).all() for leaf in first), "init_state is not finite"
+    announced = case.system.state_shape()
+    assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(first, announced, strict=True))
+    for factor in (case.system.mobility(), case.system.inertia()):
+        assert all(jnp.broadcast_shapes(f.shape, y.shape) == y.shape for f, y in zip(factor, first, strict=True))
+
+
+@_double
+def energy_is_a_number(case: SystemCase) -> None:
+    """Energy is a finite scalar, at a start too, and the configuration feels the couplings."""
+    for x in (case.x, case.system.init_state(jax.random.key(7))):
+        energy = case.system.energy(x)
+        assert jnp.shape(energy) == () and jnp.isfinite(energy), f"energy {energy} is not a finite number"
+    assert dot(*[coupling_gradient(case.system, case.x)] * 2) > 0, "no coupling matters in a disordered state"
+
+
+@_double
+def derivatives_are_those_of_the_energy(case: SystemCase) -> None:
+    """Force, coupling gradient and curvature against central differences."""
+    system, x, along = case
+    theta = couplings(system)
+    tilt = noise_like(8, theta)
+    h = 1e-5
+
+    def slope(function, at, way):
+        ends = [function(moved(at, way, h)), function(moved(at, way, -h))]
+        return jax.tree.map(lambda a, b: (a - b) / (2 * h), *ends)
+
+    energy = eqx.filter_jit(_energy)
+    force = eqx.filter_jit(lambda s, y: jax.grad(s.energy)(y))
+    turned = eqx.filter_jit(lambda s, y, v: jax.jvp(jax.grad(s.energy), (y,), (v,))[1])(system, x, along)
+    gradient = force(system, x)
+    scale = 1.0 + float(jnp.sqrt(dot(gradient, gradient)))
+    agree(dot(gradient, along), slope(lambda y: energy(system, y), x, along), 1e-6 * scale, "force is not −∂E/∂x")
+    moments = coupling_gradient(system, x)
+    measured = slope(lambda t: energy(with_couplings(system, t), x), theta, tilt)
+    agree(dot(moments, tilt), measured, 1e-6, "coupling_gradient is not ∂E/∂θ")
+    stiff = 1.0 + float(jnp.sqrt(dot(turned, turned)))
+    agree(turned, slope(lambda y: force(system, y), x, along), 1e-5 * stiff, "the second derivative is wrong")
+
+
+@_double
+def claimed_symmetries_hold(case: SystemCase) -> None:
+    """Energy does not change under what ``symmetries`` claims, nor by whole periods of the box."""
+    energy = eqx.filter_jit(_energy)
+    expected = energy(case.system, case.x)
+    for name in case.system.symmetries:
+        assert name in SYMMETRIES, f"unknown symmetry {name!r}; there are {sorted(SYMMETRIES)}"
+        agree(energy(*SYMMETRIES[name](case.system, case.x)), expected, 1e-9, f"{name} changes the energy")
+    box = getattr(case.system, "box", None)
+    if box is not None:
+        shifted = _vectors(case.system, case.x, lambda v: v.at[0].add(box))
+        agree(energy(case.system, shifted), expected, 1e-9, "moving one particle by the box changes the energy")
+
+
+def _vectors(system, x, change: Callable):
+    """The state with ``change`` applied to every leaf whose last axis is a direction in space."""
+    directed = [name for name in x._fields if system.dims[name][-1:] == ("axis",)]
+    return x._replace(**{name: change(getattr(x, name)) for name in directed})
+
+
+def _translated(system, x):
+    return system, _vectors(system, x, lambda v: v + jnp.arange(1.0, 1.0 + v.shape[-1]) * 0.37)
+
+
+def _rotated(system, x):
+    """In the plane of the first two axes; by a right angle where a box allows no other."""
+    angle = 0.7 if getattr(system, "box", None) is None else np.pi / 2
+
+    def turn(v):
+        c, s = np.cos(angle), np.sin(angle)
+        return v.at[..., :2].set(v[..., :2] @ jnp.array([[c, s], [-s, c]]))
+
+    x = _vectors(system, x, turn)
+    return system, x._replace(orientation=x.orientation + angle) if "orientation" in x._fields else x
+
+
+def _permuted(system, x):
+    """Particles renamed, with their species."""
+    count = next(leaf.shape[0] for name, leaf in x._asdict().items() if system.dims[name][0] == "particle")
+    order = np.random.default_rng(0).permutation(count)
+    if hasattr(system, "with_species"):
+        system = system.with_species(system.species[order])
+    return system, type(x)(*(leaf[order] for leaf in x))
+
+
+def _flipped(system, x):
+    return system, jax.tree.map(jnp.negative, x)
+
+
+SYMMETRIES = {"translation": _translated, "rotation": _rotated, "permutation": _permuted, "flip": _flipped}
+
+
+@_double
+def energy_is_compiled_once(case: SystemCase) -> None:
+    """New couplings never recompile; vmap over configurations gives the energies of each."""
+    energy = Counted(_energy)
+    theta = couplings(case.system)
+    first, second = (energy(with_couplings(case.system, moved(theta, noise_like(9, theta), b)), case.x) for b in (0, 0.2))
+    assert first != second and energy.traces == 1, f"new couplings compiled the energy {energy.traces} times"
+    pair = jax.tree.map(lambda leaf, d: jnp.stack([leaf, leaf + 0.01 * d]), case.x, case.direction)
+    one_by_one = [energy(case.system, jax.tree.map(lambda leaf, r=r: leaf[r], pair)) for r in (0, 1)]
+    agree(jax.jit(jax.vmap(case.system.energy))(pair), jnp.stack(one_by_one), 1e-9, "vmap changes the energy")
+
+
+@_double
+def list_changes_nothing(case: SystemCase) -> None:
+    """With what ``allocate`` returns, energy and force are those of all pairs, before and after moving on."""
+    neighbors = case.system.allocate(case.x)
+    if neighbors is None:
+        return
+    both = eqx.filter_jit(lambda s, y, n: jax.value_and_grad(s.energy)(y, n))
+    refresh = eqx.filter_jit(lambda s, n, y: s.refresh(n, y))
+    for step in (0.0, 0.05, 0.1, 0.5):
+        x = moved(case.x, case.direction, step)
+        neighbors = refresh(case.system, neighbors, x)
+        agree(both(case.system, x, neighbors), both(case.system, x, None), 1e-7, "the neighbour list loses pairs")
+
+
+SYSTEM_CHECKS = (
+    state_is_named,
+    start_is_reproducible,
+    energy_is_a_number,
+    derivatives_are_those_of_the_energy,
+    claimed_symmetries_hold,
+    energy_is_compiled_once,
+    list_changes_nothing,
+)
