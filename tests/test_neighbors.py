@@ -317,7 +317,7 @@ def test_derivatives_pass_through_a_scan_with_rebuilds():
 def test_a_list_pays_only_for_many_particles_in_a_wide_box():
     assert not pays(25, 2.0, None)
     assert pays(1000, 2.0, None)
-    assert not pays(1000, 2.0, 7.0)
+    assert not pays(1000, 2.0, 6.0)
 
 
 def test_one_particle_has_no_pairs():

@@ -157,15 +157,15 @@ def overflowed(neighbors: Neighbors) -> bool:
 def pays(n_particles: int, cutoff: float, box: float | None, *, skin: float = 0.5) -> bool:
     """Whether a list is expected to be faster than all pairs.
 
-    Measured on one CPU core (docs/benchmarks/particles_speed.md): the two are equal near 60
-    particles, and a box narrower than three ranges has too few pairs to leave out.
+    Measured on one CPU core (docs/benchmarks/particles_speed.md): the two are equal near 100
+    particles, and a box below two and a half ranges has too few pairs to leave out.
 
-    >>> pays(25, 2.0, None), pays(1000, 2.0, 14.0), pays(1000, 2.0, 7.0)
+    >>> pays(25, 2.0, None), pays(1000, 2.0, 14.0), pays(1000, 2.0, 6.0)
     (False, True, False)
     """
-    if box is not None and box < 3 * (cutoff + skin):
+    if box is not None and box < 2.5 * (cutoff + skin):
         return False
-    return n_particles >= 80
+    return n_particles >= 100
 
 
 def pair_energy(
