@@ -134,7 +134,7 @@ def well(stiffness: float = 1.0, count: int = 4) -> Well:
     >>> well(2.0, 1).energy(WellState(jnp.ones((1, 1)), jnp.zeros(1))).item()
     1.0
     """
-    return Well(jnp.asarray(float(stiffness)), count)
+    return Well(jnp.asarray(stiffness, float), count)
 
 
 def trap(x: Any, stiffness: float, at: float = 0.0) -> Drive:

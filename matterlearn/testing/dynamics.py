@@ -11,8 +11,8 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics, advance, potential
 from matterlearn.testing._examples import Counted, WellState, agree, same_bits, trap, well
 
-LONG = 4000  # steps: many relaxation times of the trap at any sensible time step
-SAMPLES = 2000
+LONG = 2000  # steps: many relaxation times of the trap at the time step of a sensible example
+SAMPLES = 8000
 
 
 def check_dynamics(config: Any) -> None:
@@ -21,8 +21,8 @@ def check_dynamics(config: Any) -> None:
         check(config)
 
 
-def _run(dynamics: AbstractDynamics, system, drive, x, steps: int, seed: int = 0):
-    key = jax.random.key(seed)
+def _run(dynamics: AbstractDynamics, system, drive, x, steps):
+    key = jax.random.key(0)
     start = dynamics.init(jax.random.fold_in(key, 2**31), system, drive, x)
     return advance(key, system, dynamics, drive, start, steps)
 
@@ -37,7 +37,7 @@ def samples_the_boltzmann_law(config: Any) -> None:
         return
     system = well(1.0, SAMPLES)
     x = jax.tree.map(jnp.zeros_like, system.init_state(jax.random.key(0)))
-    end = _run_compiled(dynamics, system, trap(x, 3.0), x, LONG).x
+    end = _run_compiled(dynamics, system, trap(x, 3.0), x, jnp.asarray(LONG)).x
     kT = float(dynamics.kT(jnp.zeros(())))
     for name, leaf in end._asdict().items():
         ratio = float(jnp.mean(leaf**2)) * 4.0 / kT
@@ -52,7 +52,7 @@ def cold_matter_relaxes(config: Any) -> None:
     system = well(1.0)
     x = system.init_state(jax.random.key(1))
     drive = trap(x, 3.0)
-    start, end = (_run_compiled(dynamics, system, drive, x, steps) for steps in (0, LONG))
+    start, end = (_run_compiled(dynamics, system, drive, x, jnp.asarray(n)) for n in (0, LONG))
     before, after = (float(potential(system, drive, state)) for state in (start, end))
     assert after < 0.1 * before, f"energy went from {before:.3g} to {after:.3g} at kT = 0"
 
@@ -65,14 +65,14 @@ def steps_are_counted_and_chunked(config: Any) -> None:
     go = eqx.filter_jit(advance)
     key = jax.random.key(3)
     start = dynamics.init(key, system, drive, x)
-    whole = go(key, system, dynamics, drive, start, 12)
+    whole = go(key, system, dynamics, drive, start, jnp.asarray(12))
     assert int(whole.step) == int(start.step) + 12, f"12 steps count as {int(whole.step - start.step)}"
-    for cut in ((12,), (5, 7), (1,) * 12):
+    for cut in ((5, 7), (1,) * 12):
         state = start
         for steps in cut:
-            state = go(key, system, dynamics, drive, state, steps)
+            state = go(key, system, dynamics, drive, state, jnp.asarray(steps))
         assert same_bits(state, whole), f"chunks of {cut} steps give other bits"
-    other = go(jax.random.key(4), system, dynamics, drive, start, 12)
+    other = go(jax.random.key(4), system, dynamics, drive, start, jnp.asarray(12))
     assert dynamics.stationary == "none" or not same_bits(other.x, whole.x), "the noise ignores its key"
 
 
@@ -82,7 +82,7 @@ def clamps_hold(config: Any) -> None:
     x = system.init_state(jax.random.key(5))
     held = WellState(jnp.zeros((4, 1), bool).at[1].set(True), jnp.zeros(4, bool).at[2].set(True))
     drive = Drive(target=jax.tree.map(lambda leaf: jnp.full_like(leaf, 0.3), x), clamped=held)
-    end = _run_compiled(dynamics, system, drive, x, 20).x
+    end = _run_compiled(dynamics, system, drive, x, jnp.asarray(20)).x
     for leaf, before, mask in zip(end, x, held, strict=True):
         assert np.all(np.asarray(leaf)[mask] == np.float32(0.3)), "a clamped coordinate moved"
         assert np.all(np.asarray(leaf != before)[~np.asarray(mask)]), "a free coordinate did not move"
@@ -90,19 +90,19 @@ def clamps_hold(config: Any) -> None:
 
 def numbers_are_leaves(config: Any) -> None:
     """Other couplings, time step or temperature never recompile; replicas can be vmapped."""
-    system = well()
+    dynamics, system = config.build(), well()
     x = system.init_state(jax.random.key(6))
     run = Counted(lambda dynamics, system: _run(dynamics, system, trap(x, 2.0), x, 5).x)
-    first = run(config.build(), system)
+    first = run(dynamics, system)
     for name, value in config.model_dump().items():
-        if isinstance(value, float):
+        if isinstance(value, float) and dynamics.stationary == "boltzmann":  # quenches may keep constants
             changed = type(config).model_validate({**config.model_dump(), name: 0.9 * value})
             run(changed.build(), system)
             assert run.traces == 1, f"another {name} compiles again: make it an array leaf"
-    run(config.build(), well(2.0))
+    run(dynamics, well(2.0))
     assert run.traces == 1, "other couplings compile again"
     pair = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), x)
-    both = jax.jit(jax.vmap(lambda y: _run(config.build(), system, trap(y, 2.0), y, 5).x))(pair)
+    both = jax.jit(jax.vmap(lambda y: _run(dynamics, system, trap(y, 2.0), y, 5).x))(pair)
     agree(jax.tree.map(lambda leaf: leaf[1], both), first, 1e-5, "vmap changes the step")
 
 

@@ -26,10 +26,10 @@ def system_case(config: Any) -> SystemCase:
         blank = config.build(jax.random.key(0))
         theta = couplings(blank)
         system = with_couplings(blank, moved(theta, noise_like(1, theta), 0.5)).constrain()
-        starts = jax.vmap(system.init_state)(jax.random.split(jax.random.key(2), 16))
-        starts = moved(starts, noise_like(3, starts), 0.12)
-        size = jax.jit(jax.vmap(lambda x: dot(*[coupling_gradient(system, x)] * 2)))(starts)
-        x = jax.tree.map(lambda leaf: leaf[jnp.argmax(size)], starts)
+        starts = [_start(system, jax.random.key(seed)) for seed in range(16)]
+        starts = [moved(x, noise_like(seed, x), 0.12) for seed, x in enumerate(starts)]
+        lively = [dot(moments, moments) for _, _, moments in (_slopes(system, x) for x in starts)]
+        x = starts[int(np.argmax(lively))]
         return SystemCase(system, x, noise_like(4, x))
 
 
@@ -51,8 +51,22 @@ def _double(check: Callable) -> Callable:
     return inside
 
 
-def _energy(system, x):
-    return system.energy(x)
+@eqx.filter_jit
+def _slopes(system, x):
+    """Energy and its derivatives by state and by couplings: one compilation serves most checks."""
+    energy, gradient = jax.value_and_grad(system.energy)(x)
+    return energy, gradient, coupling_gradient(system, x)
+
+
+@eqx.filter_jit
+def _turned(system, x, along):
+    """∂²E/∂x² · along."""
+    return jax.jvp(jax.grad(system.energy), (x,), (along,))[1]
+
+
+@eqx.filter_jit
+def _start(system, key):
+    return system.init_state(key)
 
 
 @_double
@@ -66,15 +80,15 @@ def state_is_named(case: SystemCase) -> None:
         for dim, length in zip(dims, leaf.shape, strict=True):
             assert lengths.setdefault(dim, length) == length, f"axis {dim!r} has two lengths"
     for name, (dims, values) in case.system.named_couplings().items():
-        assert len(dims) == jnp.ndim(values), f"named_couplings: {name!r} has {jnp.ndim(values)} axes, {len(dims)} names"
+        assert len(dims) == jnp.ndim(values), f"{name!r} has {jnp.ndim(values)} axes but {len(dims)} names"
 
 
 @_double
 def start_is_reproducible(case: SystemCase) -> None:
     """The same key gives the same finite start, another key another; shapes are as announced."""
-    first, again = (case.system.init_state(jax.random.key(5)) for _ in range(2))
+    first, again = (_start(case.system, jax.random.key(5)) for _ in range(2))
     assert same_bits(first, again), "init_state depends on more than its key"
-    assert not same_bits(first, case.system.init_state(jax.random.key(6))), "init_state ignores its key"
+    assert not same_bits(first, _start(case.system, jax.random.key(6))), "init_state ignores its key"
     assert all(np.isfinite(leaf).all() for leaf in first), "init_state is not finite"
     announced = case.system.state_shape()
     assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(first, announced, strict=True))
@@ -85,10 +99,11 @@ def start_is_reproducible(case: SystemCase) -> None:
 @_double
 def energy_is_a_number(case: SystemCase) -> None:
     """Energy is a finite scalar, at a start too, and the configuration feels the couplings."""
-    for x in (case.x, case.system.init_state(jax.random.key(7))):
-        energy = case.system.energy(x)
+    for x in (case.x, _start(case.system, jax.random.key(7))):
+        energy, _, moments = _slopes(case.system, x)
         assert jnp.shape(energy) == () and jnp.isfinite(energy), f"energy {energy} is not a finite number"
-    assert dot(*[coupling_gradient(case.system, case.x)] * 2) > 0, "no coupling matters in a disordered state"
+    moments = _slopes(case.system, case.x)[2]
+    assert dot(moments, moments) > 0, "no coupling matters in a disordered state"
 
 
 @_double
@@ -103,23 +118,24 @@ def derivatives_are_those_of_the_energy(case: SystemCase) -> None:
         ends = [function(moved(at, way, h)), function(moved(at, way, -h))]
         return jax.tree.map(lambda a, b: (a - b) / (2 * h), *ends)
 
-    energy = eqx.filter_jit(_energy)
-    force = eqx.filter_jit(lambda s, y: jax.grad(s.energy)(y))
-    turned = eqx.filter_jit(lambda s, y, v: jax.jvp(jax.grad(s.energy), (y,), (v,))[1])(system, x, along)
-    gradient = force(system, x)
+    _, gradient, moments = _slopes(system, x)
     scale = 1.0 + float(jnp.sqrt(dot(gradient, gradient)))
-    agree(dot(gradient, along), slope(lambda y: energy(system, y), x, along), 1e-6 * scale, "force is not −∂E/∂x")
-    moments = coupling_gradient(system, x)
-    measured = slope(lambda t: energy(with_couplings(system, t), x), theta, tilt)
+    measured = slope(lambda y: _slopes(system, y)[0], x, along)
+    agree(dot(gradient, along), measured, 1e-6 * scale, "force is not −∂E/∂x")
+    measured = slope(lambda t: _slopes(with_couplings(system, t), x)[0], theta, tilt)
     agree(dot(moments, tilt), measured, 1e-6, "coupling_gradient is not ∂E/∂θ")
+    turned = _turned(system, x, along)
     stiff = 1.0 + float(jnp.sqrt(dot(turned, turned)))
-    agree(turned, slope(lambda y: force(system, y), x, along), 1e-5 * stiff, "the second derivative is wrong")
+    agree(turned, slope(lambda y: _slopes(system, y)[1], x, along), 1e-5 * stiff, "the second derivative is wrong")
 
 
 @_double
 def claimed_symmetries_hold(case: SystemCase) -> None:
     """Energy does not change under what ``symmetries`` claims, nor by whole periods of the box."""
-    energy = eqx.filter_jit(_energy)
+
+    def energy(system, x):
+        return _slopes(system, x)[0]
+
     expected = energy(case.system, case.x)
     for name in case.system.symmetries:
         assert name in SYMMETRIES, f"unknown symmetry {name!r}; there are {sorted(SYMMETRIES)}"
@@ -171,9 +187,10 @@ SYMMETRIES = {"translation": _translated, "rotation": _rotated, "permutation": _
 @_double
 def energy_is_compiled_once(case: SystemCase) -> None:
     """New couplings never recompile; vmap over configurations gives the energies of each."""
-    energy = Counted(_energy)
+    energy = Counted(lambda system, x: system.energy(x))
     theta = couplings(case.system)
-    first, second = (energy(with_couplings(case.system, moved(theta, noise_like(9, theta), b)), case.x) for b in (0, 0.2))
+    other = with_couplings(case.system, moved(theta, noise_like(9, theta), 0.2))
+    first, second = energy(case.system, case.x), energy(other, case.x)
     assert first != second and energy.traces == 1, f"new couplings compiled the energy {energy.traces} times"
     pair = jax.tree.map(lambda leaf, d: jnp.stack([leaf, leaf + 0.01 * d]), case.x, case.direction)
     one_by_one = [energy(case.system, jax.tree.map(lambda leaf, r=r: leaf[r], pair)) for r in (0, 1)]
@@ -186,12 +203,12 @@ def list_changes_nothing(case: SystemCase) -> None:
     neighbors = case.system.allocate(case.x)
     if neighbors is None:
         return
-    both = eqx.filter_jit(lambda s, y, n: jax.value_and_grad(s.energy)(y, n))
+    listed = eqx.filter_jit(lambda s, y, n: jax.value_and_grad(s.energy)(y, n))
     refresh = eqx.filter_jit(lambda s, n, y: s.refresh(n, y))
     for step in (0.0, 0.05, 0.1, 0.5):
         x = moved(case.x, case.direction, step)
         neighbors = refresh(case.system, neighbors, x)
-        agree(both(case.system, x, neighbors), both(case.system, x, None), 1e-7, "the neighbour list loses pairs")
+        agree(listed(case.system, x, neighbors), _slopes(case.system, x)[:2], 1e-7, "the neighbour list loses pairs")
 
 
 SYSTEM_CHECKS = (
