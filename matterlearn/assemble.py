@@ -15,7 +15,7 @@ UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
 def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_time: float):
     """The whole DataTree of a run."""
-    groups = {"/": _observables(experiment, recall, recalled)}
+    groups = {"/": _observables(experiment, recall, recalled, _retention(experiment, learned) if learned else [])}
     if learned is not None:
         groups["/learning"] = _learning(experiment, system, learned)
     groups["/couplings"] = _couplings(experiment.task, system)
@@ -34,8 +34,7 @@ def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_
     return results.to_tree(groups, attrs | experiment.task.annotations(system))
 
 
-def _observables(experiment, recall, recalled) -> Group:
-    variables = []
+def _observables(experiment, recall, recalled, variables: list) -> Group:
     for observable in experiment.observables:
         if observable.name not in recalled:
             continue  # a state-valued observable: see the trajectory
@@ -69,6 +68,28 @@ def _learning(experiment, system, learned) -> Group:
         Variable("memory_shown", ("update",), learned["memory_shown"], "1", "memory shown in the update, −1 before"),
     ]
     return Group(variables, {"update": learned["update"], **{v.name: v for v in labels}})
+
+
+def _retention(experiment, learned) -> list[Variable]:
+    """What is left at the end of the linkers that only one memory has, since it was last shown, beside the rule's law."""
+    task, learning = experiment.task, experiment.scenario.learning
+    rule = learning.rule.build()
+    shown, values = learned["memory_shown"], learned.get(rule.parameter_name)
+    if rule.retention(0.0) is None or not hasattr(task, "bonds") or task.memory_count < 2 or values is None:
+        return []
+    bonds = np.stack([np.asarray(unpack(b)) for b in task.bonds]) > 0
+    exclusive = bonds & (bonds.sum(0) == 1)
+    rows = []
+    for memory, own in enumerate(exclusive):
+        last = np.flatnonzero(shown == memory)
+        if not own.any() or not len(last):
+            return []
+        ratio = values[-1][own] / values[last[-1]][own]
+        age = (learned["update"][-1] - learned["update"][last[-1]]) * learning.duration / learning.updates
+        rows.append((ratio.mean(), ratio.std(ddof=1) / np.sqrt(len(ratio)), rule.retention(age)))
+    words = "fraction of a memory's own linkers left at the end"
+    columns = zip(("", "_sem", "_theory"), np.array(rows).T, strict=True)
+    return [Variable(f"retention{suffix}", ("memory",), column, "1", words) for suffix, column in columns]
 
 
 def _coupling_dims(system, label: str) -> tuple[str, ...]:

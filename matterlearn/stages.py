@@ -108,7 +108,9 @@ class Learning:
         theta = self.rule.parameters(self.system)
         lists = self._allocate(theta, 0, 0)
         state = self.rule.init(self.key, self.system, self.dynamics)
-        return LearningCarry(theta, self.optimizer.init(theta), state, jnp.zeros((), jnp.int32), lists)
+        carry = LearningCarry(theta, self.optimizer.init(theta), state, jnp.zeros((), jnp.int32), lists)
+        # Python scalars and weak types would make the second update compile again.
+        return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), carry)
 
     def _allocate(self, theta, update: int, needed: int):
         system = self.task.teach(self.rule.couple(self.system, theta), self.memory(update))
@@ -127,8 +129,8 @@ class Learning:
             if carry.neighbors is not None:  # a list belongs to one presentation
                 carry = carry._replace(neighbors=self._allocate(carry.parameters, update, capacity(carry.neighbors)))
             carry, moments = learn(
-                self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer, carry, memory,
-                self.replicas, self.duration,
+                self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer, carry,
+                jnp.asarray(memory), self.replicas, self.duration,
             )  # fmt: skip
             if (update + 1) % self.record == 0 or update + 1 == self.total:
                 parts.append(self._records(carry, memory, moments, update + 1))
@@ -189,7 +191,6 @@ def leaves_by_name(name: str, value) -> dict[str, Any]:
 @eqx.filter_jit
 def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas, duration):
     """One update: present, estimate, step."""
-    memory = jnp.asarray(memory)
     here = jax.random.fold_in(key, carry.update)
     taught = task.teach(rule.couple(system, carry.parameters), memory)
     batch = task.present(here, taught, memory, replicas, duration)._replace(neighbors=carry.neighbors)
@@ -213,7 +214,11 @@ def start_replicas(key, system, dynamics, drive, x, neighbors):
 
 
 def measure(system, drive, state, observables, step):
-    """All observables that are due at a step; the others are zero and are dropped later."""
+    """All observables that are due at a step; the others are zero and are dropped later.
+
+    ``step`` is the same for all replicas, unlike the batched ``state.step``: a batched condition would evaluate both
+    branches always.
+    """
 
     def value(observable):
         shape = jax.eval_shape(lambda: observable(system, drive, state))
@@ -239,12 +244,15 @@ def advance_replicas(key, system, dynamics, drive, state, begin, observables, re
     def one(replica, system, drive, state):
         mine = jax.random.fold_in(key, replica)
 
-        def record(state, r):
-            state = advance(mine, system, dynamics, drive, state, stride)
-            return state, measure(system, drive, state, observables, begin + stride * (r + 1))
+        def record(state, entry):
+            count, step = entry
+            state = advance(mine, system, dynamics, drive, state, count)
+            return state, measure(system, drive, state, observables, step)
 
-        state, values = jax.lax.scan(record, state, jnp.arange(records))
-        return advance(mine, system, dynamics, drive, state, rest), values
+        # What is left after the last record is one more entry whose measurement is dropped.
+        counts = jnp.asarray([stride] * records + [rest] * (rest > 0))
+        state, values = jax.lax.scan(record, state, (counts, begin + jnp.cumsum(counts)))
+        return state, jax.tree.map(lambda v: v[:records], values)
 
     state, values = map_replicas(one, state.neighbors)(jnp.arange(n), system, drive, state)
     return state, jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), values)

@@ -77,7 +77,7 @@ def advance(
     dynamics: AbstractDynamics,
     drive: Drive,
     state: DynState,
-    steps: int,
+    steps: int | Int[Array, ""],
 ) -> DynState:
     """``steps`` steps; the key of step t is ``fold_in(key, t)``, whatever the chunking."""
 

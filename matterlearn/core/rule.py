@@ -59,6 +59,11 @@ class AbstractRule(eqx.Module):
         """The system that the parameters stand for. Default: couplings = parameters."""
         return with_couplings(system, parameters)
 
+    def retention(self, age: float) -> float | None:
+        """Fraction of a parameter left ``age`` after its memory was last shown; ``None`` if there is no such law."""
+        del age
+        return None
+
     def init(self, key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics) -> Any:
         """State of the rule (persistent chains, buffers). Default: none."""
         del key, system, dynamics
@@ -93,17 +98,18 @@ def phase_statistics(
     The standard error is taken over replicas, which are independent, never over correlated samples of one.
     """
 
-    def one(key, drive, state):
-        state = advance(key, system, dynamics, drive, state, relax)
+    # One loop body for relaxation and sampling: the first sample simply comes after more steps.
+    steps = jnp.full(samples, stride).at[0].add(relax)
 
-        def sample(carry, _):
+    def one(key, drive, state):
+        def sample(carry, count):
             state, total = carry
-            state = advance(key, system, dynamics, drive, state, stride)
+            state = advance(key, system, dynamics, drive, state, count)
             moment = coupling_gradient(system, state.x, state.neighbors)
             return (state, jax.tree.map(jnp.add, total, moment)), None
 
         zero = jax.tree.map(jnp.zeros_like, couplings(system))
-        (state, total), _ = jax.lax.scan(sample, (state, zero), length=samples)
+        (state, total), _ = jax.lax.scan(sample, (state, zero), steps)
         return jax.tree.map(lambda t: t / samples, total), state
 
     n = jax.tree.leaves(state.x)[0].shape[0]

@@ -84,6 +84,10 @@ class HebbianLinkers(AbstractRule):
         """The system whose bonds these linkers make."""
         return with_couplings(system, jax.tree.map(self.law, parameters))
 
+    def retention(self, age: float) -> float:
+        """e^{−λ age}: without contacts, linkers only decay."""
+        return float(jnp.exp(-self.decay * age))
+
     def flow(self, linkers: Float[Array, " pair"], contacts: Float[Array, " pair"], duration) -> Float[Array, " pair"]:
         """Linkers after ``duration`` at constant contacts: exponential approach to the stationary value."""
         gain = self.rate * jnp.maximum(contacts, 0.0)
@@ -124,6 +128,7 @@ class Config(Spec):
     """Hebbian linkers in a scenario."""
 
     kind: Literal["hebbian_linkers"]
+    provides: ClassVar[tuple[str, ...]] = ("linkers", "retention")
     rate: float = Field(gt=0, description="growth rate η per contact, inverse slow time", examples=[0.5])
     decay: float = Field(0.0, ge=0, description="decay rate λ, inverse slow time")
     saturation: float = Field(gt=0, description="L_max, linkers that a site pair can hold", examples=[8.0])

@@ -170,7 +170,7 @@ class Config(Spec):
     kind: Literal["patchy_particles"]
     species: int = Field(ge=1, le=2000, description="number of species", examples=[3])
     copies: int | list[int] = Field(
-        1, description="particles of each species: one number, or one per species", examples=[2, 1, 30]
+        1, description="particles of each species: one number, or one per species", examples=[2, 1, 40]
     )
     box: float | None = Field(
         None, gt=0, description="side of the periodic square, σ; null is free space", examples=[3.8, None, 13.5]
