@@ -12,7 +12,7 @@ import numpy as np
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
 from matterlearn.scenario import Scenario, digest, dump, load, resolve
 
-STATE_UNITS = {"position": "σ", "orientation": "rad"}
+MOST_TRAJECTORIES = 32  # replicas whose frames are also written as GSD and extended XYZ
 
 
 def configure(device: str | None = None, precision: str = "f32") -> None:
@@ -129,9 +129,15 @@ def run(
 
 def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
     """Results file, trajectories, figures and report of a finished run."""
-    from matterlearn import report, results, verdicts
+    from matterlearn import report, results, trajectory, verdicts
 
     results.save(tree, directory / "results.nc")
+    if "trajectory" in tree.children and "position" in tree["trajectory"]:
+        folder = directory / "trajectories"
+        folder.mkdir(exist_ok=True)
+        for replica in range(min(tree.sizes["replica"], MOST_TRAJECTORIES)):
+            trajectory.write_gsd(tree, folder / f"replica-{replica:03d}.gsd", replica)
+            trajectory.write_extxyz(tree, folder / f"replica-{replica:03d}.xyz", replica)
     report.write(directory)
     return RunResult(
         directory, tree, verdicts.table(verdicts.summary(tree)), verdicts.judge(tree, resolve(scenario)["expect"])

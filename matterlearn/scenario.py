@@ -90,13 +90,18 @@ class Optimizer(Spec):
 
 
 class Learning(Spec):
-    """Every update averages `exposures` presentations of the task, each `duration` long."""
+    """Every memory is shown `exposures` times, `duration` of slow time each, cut into `updates` steps."""
 
     rule: _kind_of("rules")
     optimizer: Optimizer = Optimizer()
-    exposures: Natural = 1
-    updates: Natural = 1
-    duration: float = Field(1.0, gt=0, description="time of one exposure, units of the dynamics")
+    exposures: Natural = Field(1, description="times that every memory is shown")
+    updates: Natural = Field(1, description="updates of the couplings per presentation")
+    duration: float = Field(1.0, gt=0, description="slow time of one exposure, inverse units of the rule's rate")
+
+    def check(self, scenario):
+        """There is something to learn."""
+        if scenario.task is None:
+            yield Problem(("rule",), "learning needs memories, but the scenario has no task; add one or drop learning")
 
 
 class Expectation(Spec):

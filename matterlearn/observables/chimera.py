@@ -27,8 +27,8 @@ class Config(Spec):
 
     def check(self, scenario):
         """There are structures to compare with."""
-        if scenario.task is None:
-            yield Problem(("kind",), "chimera needs stored structures, but the scenario has no task; add one or drop this")
+        if not getattr(scenario.task, "memories", 0):
+            yield Problem(("kind",), "chimera needs stored structures, but the scenario has no task with any; add one or drop this")
 
     def build(self, system, task) -> Chimera:
         """The observable."""

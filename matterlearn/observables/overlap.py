@@ -26,8 +26,8 @@ class Config(Spec):
 
     def check(self, scenario):
         """There are memories to overlap with."""
-        if scenario.task is None:
-            yield Problem(("kind",), "overlap needs memories, but the scenario has no task; add one or drop this")
+        if not getattr(scenario.task, "memories", 0):
+            yield Problem(("kind",), "overlap needs memories, but the scenario has no task with any; add one or drop this")
 
     def build(self, system, task) -> Overlap:
         """The observable."""

@@ -12,7 +12,7 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.core.task import AbstractTask, Label, Recall
 from matterlearn.errors import InputError
-from matterlearn.spec import NonNegativeSchedule, Spec
+from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 
 
 class Relaxation(AbstractTask):
@@ -53,6 +53,11 @@ class Config(Spec):
     kind: Literal["relaxation"]
     trap: float = Field(0.0, ge=0, description="stiffness of a harmonic trap at the origin, kT_ref/σ²")
     strength: NonNegativeSchedule = Field(1.0, description="factor on the trap: a number, a ramp or a cycle")
+
+    def check(self, scenario):
+        """Nothing can be learned from it."""
+        if scenario.learning is not None:
+            yield Problem(("kind",), "relaxation has no memories to learn; give a task that has, or drop learning")
 
     def build(self, system) -> Relaxation:
         """The task."""

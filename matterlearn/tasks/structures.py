@@ -225,6 +225,7 @@ def check_structures(task: Config, system):
             yield Problem(("layouts", k), f"every layout needs rows of equal length and {cells} cells, as the first has")
         if len(set(used)) != len(used) or not all(0 <= s < species for s in used):
             yield Problem(("layouts", k), f"each cell needs a species of its own between 0 and {species - 1}")
+    yield from _check_room(task, system)
     fits = most_structures(species, cells, getattr(system, "patches", 1))
     if task.memories > fits:
         yield Problem(
@@ -232,3 +233,17 @@ def check_structures(task: Config, system):
             f"{task.memories} structures of {cells} cells do not fit {species} species: beyond {fits} every pair of "
             "sites would be bonded; store fewer or use more species",
         )
+
+
+def _check_room(task: Config, system):
+    """The footprint has the system's dimension, and its two sides do not meet through the periodic box."""
+    if task.layouts is not None or task.graph is not None or (task.hexagon or 7) not in HEXAGONS:
+        return
+    cells = make(shape=task.shape, hexagon=task.hexagon, image=task.image)
+    dimension = getattr(system, "dimension", 2)
+    if cells.shape[1] != dimension:
+        yield Problem((), f"a footprint in {cells.shape[1]} dimensions does not fit a system in {dimension}")
+    needed = float(np.ptp(cells, axis=0).max()) + system.reach
+    if system.box is not None and system.box < needed:
+        yield Problem((), f"the structure and its image across the box of side {system.box:g} would touch; "
+                          f"use a box of at least {needed:.3g}")  # fmt: skip
