@@ -184,7 +184,7 @@ def _temperature(name: str, values, expected: float) -> Finding:
 
 
 def neighbour_lists() -> Iterator[Finding]:
-    """Every pair within the cutoff is listed, also for points that have left the box; jax-md's own list for comparison."""
+    """Every pair within the cutoff is listed, even of points outside the box; jax-md's own list for comparison."""
     import jax.numpy as jnp
     import jax_md
     import numpy as np

@@ -1,0 +1,68 @@
+# `make demo` and `make test` need Python 3.11 or newer and make; they set up everything else in .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := runs/demo
+# Trying a Python is the only safe test: a version manager's shim exists even where its Python does not.
+FIND_PYTHON = for p in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; \
+	done; true
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.PHONY: help setup demo test test-all lint types validate bench docs clean
+.DEFAULT_GOAL := help
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## create .venv with everything needed (the other targets do this themselves)
+
+$(READY): pyproject.toml .ci/constraints.txt
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo "No Python 3.11 or newer with venv was found. Install one (for example python3.12 and python3.12-venv)," >&2; \
+		echo "or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "Creating $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); }
+	@echo "Installing matterlearn and what it needs into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install -qq --constraint .ci/constraints.txt --editable ".[test,dev]"
+	@touch $@
+
+demo: $(READY)  ## a mixture learns two structures and recalls them; writes runs/demo
+	@if [ -f $(DEMO)/scenario.yaml ]; then resume=--resume; else resume=; fi; \
+	$(BIN)/matterlearn run multifarious_assembly --out $(DEMO) $$resume; code=$$?; \
+	[ ! -f $(DEMO)/report.html ] || echo "report: $(CURDIR)/$(DEMO)/report.html"; \
+	for movie in $(DEMO)/*.gif $(DEMO)/*.mp4; do [ ! -f "$$movie" ] || echo "movie:  $(CURDIR)/$$movie"; done; \
+	exit $$code
+
+test: $(READY)  ## the tests, without the slow ones
+	@$(BIN)/python -m pytest
+
+test-all: $(READY)  ## all tests
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(READY)  ## style, and who may import whom
+	@$(BIN)/ruff check --quiet matterlearn tests
+	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@echo "lint: ok"
+
+types: $(READY)  ## static types
+	@$(BIN)/pyright --level error
+
+validate: $(READY)  ## check every scenario without running it
+	@$(BIN)/matterlearn validate scenarios/*.yaml
+
+bench: $(READY)  ## measure speed
+	@$(BIN)/python -m pytest -m slow -n 0 -k "speed or bench" -s
+
+docs: $(READY)  ## build the documentation into docs/_build
+	@$(BIN)/python -m pip install -qq --constraint .ci/constraints.txt --editable ".[docs]"
+	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+	@echo "docs: $(CURDIR)/docs/_build/index.html"
+
+clean:  ## remove .venv, caches and built documentation; runs/ stays
+	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

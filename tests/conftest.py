@@ -1,0 +1,26 @@
+"""Every test sees the same machine: two CPU devices, single precision, no warnings that nobody reads."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 2)  # so that replicas are spread over devices on any machine
+jax.devices()  # from here on nobody can change the number of devices
+
+
+@pytest.fixture(autouse=True)
+def precision_is_put_back():
+    """A run sets its precision for the whole process; the next test starts in single precision again."""
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
+def x64():
+    """Double precision within one test: arrays made in it are float64."""
+    with jax.enable_x64(True):
+        yield
