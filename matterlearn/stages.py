@@ -46,7 +46,7 @@ class Recall:
     def advance(self, carry, begin, count):
         """``count`` steps of every replica, with records at multiples of the stride."""
         after, values = advance_replicas(
-            self.key, self.recall.system, self.dynamics, self.recall.drive, carry, begin,
+            self.key, self.recall.system, self.dynamics, self.recall.drive, carry, jnp.asarray(begin),
             self.observables, count // self.stride, self.stride, count % self.stride,
         )  # fmt: skip
         steps = begin + self.stride * np.arange(1, count // self.stride + 1)
@@ -239,7 +239,6 @@ def measure_replicas(system, drive, state, observables):
 def advance_replicas(key, system, dynamics, drive, state, begin, observables, records: int, stride: int, rest: int):
     """``records`` times ``stride`` steps with a measurement after each, then ``rest`` steps without."""
     n = len(state.step)
-    begin = jnp.asarray(begin)
 
     def one(replica, system, drive, state):
         mine = jax.random.fold_in(key, replica)
