@@ -46,7 +46,7 @@ test-all: $(READY)  ## all tests
 
 lint: $(READY)  ## style, and who may import whom
 	@$(BIN)/ruff check --quiet matterlearn tests
-	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@layers=$$($(BIN)/lint-imports --no-cache) || { echo "$$layers"; exit 1; }
 	@echo "lint: ok"
 
 types: $(READY)  ## static types
