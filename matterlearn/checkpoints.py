@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import numpy as np
@@ -85,9 +86,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ResumeError: if the file is damaged.
     """
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ResumeError(f"{path} cannot be read ({error}); start afresh with --out") from error
 
 
