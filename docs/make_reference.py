@@ -30,7 +30,8 @@ def page() -> str:
         for kind in kinds.kinds(family):
             parts += [f"### `kind: {kind}`", "", kinds.describe(family, kind), ""]
             parts += table(kinds.config_class(family, kind))
-    for title, model in {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "expect.*": Expectation}.items():
+    models = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "expect.*": Expectation}
+    for title, model in models.items():
         parts += [f"## {title}", "", *table(model)]
     return "\n".join(parts).rstrip() + "\n"
 

@@ -8,7 +8,6 @@ from matterlearn import results
 from matterlearn.core.symmetric import unpack
 from matterlearn.results import Group, Variable
 from matterlearn.scenario import resolve
-from matterlearn.stages import named
 
 UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
@@ -42,10 +41,12 @@ def _observables(experiment, recall, recalled, variables: list) -> Group:
         values = np.moveaxis(recalled[observable.name][due], 0, 1)
         dims = ("replica", "step", *observable.dims)
         coords = {"step": recalled["step"][due], **observable.coords()}
-        variables.append(Variable(observable.name, dims, values, observable.units, observable.long_name, coords))
-        variables += [Variable(*s, observable.coords()) for s in observable.summary(values)]
+        labels = observable.units, observable.long_name
+        variables.append(Variable(observable.name, dims, values, *labels, coords))
+        variables += [Variable(**s._asdict(), coords=observable.coords()) for s in observable.summary(values)]
     labels = [
-        Variable(name, ("replica",), label.values, label.units, label.long_name) for name, label in recall.labels.items()
+        Variable(name, ("replica",), label.values, label.units, label.long_name)
+        for name, label in recall.labels.items()
     ]
     n = len(next(iter(recall.labels.values())).values)
     return Group(variables, {"replica": np.arange(n), **{v.name: v for v in labels}})
@@ -62,7 +63,8 @@ def _learning(experiment, system, learned) -> Group:
         coords = {"update": learned["update"][-len(values):]}
         units = "kT_ref" if name.startswith("couplings") else "1"
         dims = ("update", *_coupling_dims(system, name))
-        variables.append(Variable(name, dims, values, units, shapes.get(name, name.replace("_", " ")), coords))
+        long_name = str(shapes.get(name, name.replace("_", " ")))
+        variables.append(Variable(name, dims, values, units, long_name, coords))
     labels = [
         Variable("time", ("update",), time, "1/η", "slow time"),
         Variable("memory_shown", ("update",), learned["memory_shown"], "1", "memory shown in the update, −1 before"),
@@ -71,7 +73,7 @@ def _learning(experiment, system, learned) -> Group:
 
 
 def _retention(experiment, learned) -> list[Variable]:
-    """What is left at the end of the linkers that only one memory has, since it was last shown, beside the rule's law."""
+    """What is left of the linkers that only one memory has since it was last shown, beside the rule's law."""
     task, learning = experiment.task, experiment.scenario.learning
     rule = learning.rule.build()
     shown, values = learned["memory_shown"], learned.get(rule.parameter_name)
@@ -157,7 +159,8 @@ def _bond_table(experiment, recall, frames) -> list[Variable]:
     one_frame = jax.vmap(lambda system, x: system.bonds(x))
     rows = []
     for frame in range(x[0].shape[1]):
-        bonds = one_frame(recall.system, jax.tree.map(lambda leaf: jnp.asarray(leaf[:, frame]), x))
+        now = type(state)(*(jnp.asarray(leaf[:, frame]) for leaf in x))
+        bonds = one_frame(recall.system, now)
         replica, entry = np.nonzero(np.asarray(bonds.formed))
         first, second, pair = (np.asarray(a)[replica, entry] for a in (bonds.first, bonds.second, bonds.pair))
         rows.append(np.stack([replica, np.full(len(entry), frame), first, second, membership(memories, pair)]))

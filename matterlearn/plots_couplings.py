@@ -8,6 +8,10 @@ Example:
     1.0
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes

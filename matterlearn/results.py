@@ -299,7 +299,7 @@ def _flush(path: Path) -> None:
 
 
 def _encoding(tree: xr.DataTree) -> dict[str, dict[str, Any]]:
-    return {
+    return {  # pyright: ignore[reportReturnType]
         node.path: {
             name: {"zlib": True, "complevel": 4, "shuffle": True}
             for name, array in node.dataset.variables.items()

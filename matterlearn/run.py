@@ -1,13 +1,12 @@
 """From a scenario to results: the only module that joins system, dynamics, task, rule and observables."""
 
+import contextlib
 import json
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
 from matterlearn.scenario import Scenario, digest, dump, load, resolve
@@ -28,10 +27,8 @@ def configure(device: str | None = None, precision: str = "f32") -> None:
     jax.config.update("jax_enable_x64", precision == "f64")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    try:
+    with contextlib.suppress(RuntimeError):  # the backend is up already, with the devices it has
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    except RuntimeError:
-        pass  # the backend is up already, with the devices it has
     if device == "gpu" and jax.default_backend() == "cpu":
         raise InputError("--device gpu: jax sees no accelerator here; install jax[cuda12] or leave the option out")
 
@@ -163,7 +160,7 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
         stage = stages.Learning(
             jax.random.fold_in(experiment.key, 1), system, experiment.dynamics, rule, experiment.task,
             optimizer(learning.optimizer), exposures=learning.exposures, updates=learning.updates,
-            duration=learning.duration, replicas=run.replicas,
+            duration=learning.duration, replicas=learning.replicas,
         )  # fmt: skip
         carry, learned = run_stage(stage, chunk=None, **settings)
         system = rule.couple(system, carry.parameters)
@@ -200,9 +197,9 @@ def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) 
                 raise InputError(f"{directory} already holds a run; use --resume to go on, or another --out")
             if found != wanted:
                 changed = "precision" if found.get("digest") == wanted["digest"] else "scenario"
-                raise ResumeError(f"{directory} holds a run with another {changed}; resume with the one in scenario.yaml")
+                raise ResumeError(f"{directory} holds a run with another {changed}; resume with its own scenario.yaml")
             return
         write_json(mark, wanted)
         (directory / "scenario.yaml").write_text(dump(scenario))
     except OSError as error:
-        raise MatterlearnError(f"cannot write to {directory}: {error.strerror}; choose another place with --out") from None
+        raise MatterlearnError(f"cannot write to {directory}: {error.strerror}; choose another --out") from None

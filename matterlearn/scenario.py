@@ -75,8 +75,8 @@ def _kind_of(family: str):
 class Run(Spec):
     """How long, how often, from which seed; `chunk` steps are run between progress reports."""
 
-    seed: int = Field(0, ge=0, lt=2**32)
-    replicas: int = Field(1, ge=1, le=10**7)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    replicas: int = Field(default=1, ge=1, le=10**7)
     steps: Natural = Field(description="steps of the dynamics")
     chunk: Natural | None = None
 
@@ -85,8 +85,8 @@ class Optimizer(Spec):
     """An optax optimiser; `clip` bounds the global norm of the gradient."""
 
     kind: Literal[OPTIMIZERS] = "sgd"
-    learning_rate: float = Field(1.0, gt=0)
-    clip: float | None = Field(None, gt=0)
+    learning_rate: float = Field(default=1.0, gt=0)
+    clip: float | None = Field(default=None, gt=0)
 
 
 class Learning(Spec):
@@ -94,9 +94,10 @@ class Learning(Spec):
 
     rule: _kind_of("rules")
     optimizer: Optimizer = Optimizer()
-    exposures: Natural = Field(1, description="times that every memory is shown")
-    updates: Natural = Field(1, description="updates of the couplings per presentation")
-    duration: float = Field(1.0, gt=0, description="slow time of one exposure, inverse units of the rule's rate")
+    exposures: Natural = Field(default=1, description="times that every memory is shown")
+    updates: Natural = Field(default=1, description="updates of the couplings per presentation")
+    replicas: Natural = Field(default=8, description="samples of the matter that a presentation is averaged over")
+    duration: float = Field(default=1.0, gt=0, description="slow time of one exposure, in units of 1/rate")
 
     def check(self, scenario):
         """There is something to learn."""
@@ -110,7 +111,7 @@ class Expectation(Spec):
     min: float | None = None
     max: float | None = None
     value: float | None = None
-    tolerance: float | None = Field(None, ge=0)
+    tolerance: float | None = Field(default=None, ge=0)
     where: dict[str, float | int | str] = {}
     source: str | None = None
 
@@ -158,7 +159,7 @@ class Scenario(Spec):
         run = data.get("run")
         steps = run.get("steps") if isinstance(run, dict) else getattr(run, "steps", None)
         usable = isinstance(steps, int) and not isinstance(steps, bool)
-        every = max(1, steps // cls.DEFAULT_RECORDS) if usable else 1
+        every = max(1, steps // cls.DEFAULT_RECORDS) if usable else 1  # pyright: ignore[reportOptionalOperand]
         return {**data, "observe": [{"kind": "energy", "every": min(every, 10**9)}]}
 
     @property
@@ -224,7 +225,7 @@ def sections(scenario: Scenario) -> list[tuple[tuple, Spec]]:
     found = [((name,), getattr(scenario, name)) for name in ("system", "dynamics", "task", "run")]
     if scenario.learning is not None:
         found.append((("learning",), scenario.learning))
-        found.append((("learning", "rule"), scenario.learning.rule))
+        found.append((("learning", "rule"), scenario.learning.rule))  # pyright: ignore[reportArgumentType]
     found += [(("observe", i), observable) for i, observable in enumerate(scenario.observe)]
     return [(path, section) for path, section in found if section is not None]
 
@@ -265,12 +266,12 @@ def find(source: str | Path) -> Path:
 def schema(family: str | None = None) -> dict:
     """JSON schema of a family's kinds, or of whole scenarios, for editors."""
     if family is not None:
-        return TypeAdapter(_union(family)).json_schema()
-    learning = create_model("Learning", __base__=Learning, rule=_union("rules"))
+        return TypeAdapter(_union(family)).json_schema()  # pyright: ignore[reportArgumentType]
+    learning = create_model("Learning", __base__=Learning, rule=_union("rules"))  # pyright: ignore[reportArgumentType, reportCallIssue]  # noqa: E501
     sections = {
         "system": _union("systems"),
         "dynamics": _union("dynamics"),
-        "task": (_union("tasks") | None, None),
+        "task": (_union("tasks") | None, None),  # pyright: ignore[reportOperatorIssue]
         "learning": (learning | None, None),
         "observe": (list[_union("observables")], []),
     }
@@ -318,8 +319,8 @@ def _written(loc, data, *, keep_last: bool) -> tuple:
     path = ()
     for i, part in enumerate(loc):
         is_list = isinstance(data, list | tuple) and isinstance(part, int)
-        if (isinstance(data, dict) and part in data) or (is_list and part < len(data)):
-            path, data = (*path, part), data[part]
+        if (isinstance(data, dict) and part in data) or (is_list and part < len(data)):  # pyright: ignore[reportArgumentType]  # noqa: E501
+            path, data = (*path, part), data[part]  # pyright: ignore[reportOptionalSubscript]
         elif i == 0 and part in Scenario.model_fields:  # a default section
             path, data = (part,), None
         elif keep_last and i == len(loc) - 1:

@@ -3,6 +3,10 @@
 Which replicas are shown is a rule, not a choice: each cue first, lowest replica number first.
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 import shutil
 import subprocess
 from collections.abc import Sequence

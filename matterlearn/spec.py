@@ -90,7 +90,7 @@ class Spec(BaseModel):
         try:
             result = handler(data)
         except ValidationError as error:
-            told = {problem["loc"] for problem in found}
+            told = {problem["loc"] for problem in found}  # pyright: ignore[reportTypedDictNotRequiredAccess]
             found += [_reworded(cls, e) for e in error.errors() if e["loc"] not in told]
         if found:
             raise ValidationError.from_exception_data(cls.__name__, found)
@@ -119,7 +119,7 @@ _SHAPES = {
 
 def complaint(type_: str, message: str, loc: tuple = (), value: Any = None) -> InitErrorDetails:
     """One line of a `ValidationError` that says exactly `message`."""
-    error = PydanticCustomError(type_, "{message}", {"message": message})
+    error = PydanticCustomError(type_, "{message}", {"message": message})  # pyright: ignore[reportArgumentType]
     return InitErrorDetails(type=error, loc=loc, input=value)
 
 

@@ -162,7 +162,8 @@ class Learning:
 def named(system, theta, label: str):
     """Couplings-shaped numbers under the names of the system's couplings, with ``label`` for "couplings"."""
     named = with_couplings(system, theta).named_couplings()
-    return {name.replace("couplings", label) if "couplings" in name else f"{label}_{name}": v for name, v in named.items()}
+    matrix = "couplings" in named
+    return {label if matrix and name == "couplings" else f"{label}_{name}": values for name, values in named.items()}
 
 
 def broadcast(tree, n: int):

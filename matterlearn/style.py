@@ -10,6 +10,10 @@ Example:
     'time (σ²/D)'
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

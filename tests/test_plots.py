@@ -9,12 +9,12 @@ import xarray as xr
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import to_hex
 from PIL import Image
-from synthetic import BOX, FRAMES, MEMORIES, REPLICAS, fabricate
 
 from matterlearn import drawing, plots, plots_couplings, snapshots, style
 from matterlearn.errors import MatterlearnError
 from matterlearn.results import Group, Variable, to_tree
 from matterlearn.verdicts import cued_overlap
+from synthetic import BOX, FRAMES, MEMORIES, REPLICAS, fabricate
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
-from synthetic import SCENARIO, fabricate
 
 from matterlearn import report, results
 from matterlearn.errors import MatterlearnError
+from synthetic import SCENARIO, fabricate
 
 
 class Reader(HTMLParser):

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from synthetic import MEMORIES, REPLICAS, SCENARIO, fabricate
 
 from matterlearn import results
 from matterlearn.errors import MatterlearnError
 from matterlearn.results import Group, Variable, judge, reduce, to_tree
+from synthetic import MEMORIES, REPLICAS, SCENARIO, fabricate
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import copy
 import string
 
 import pytest
-from fakes.kind import System
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes.kind import System
 from matterlearn import scenario as scenarios
 from matterlearn.documents import write
 from matterlearn.errors import ScenarioError

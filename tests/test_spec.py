@@ -5,11 +5,11 @@ import sys
 import textwrap
 
 import pytest
-from fakes.kind import Config as RealConfig
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from fakes.kind import Config as RealConfig
 from matterlearn import documents
 from matterlearn.errors import InputError, Problem, ScenarioError, SimulationError, did_you_mean
 from matterlearn.kinds import FAMILIES, config_class, describe, kinds, load_kind

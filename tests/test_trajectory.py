@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from synthetic import BOX, FRAMES, PATCHES, TILES, fabricate
 
 from matterlearn.errors import MatterlearnError
 from matterlearn.results import Group, Variable, to_tree
 from matterlearn.trajectory import write_extxyz, write_gsd
+from synthetic import BOX, FRAMES, PATCHES, TILES, fabricate
 
 gsd_hoomd = pytest.importorskip("gsd.hoomd")
 

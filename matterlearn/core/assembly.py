@@ -4,7 +4,7 @@ A *site* is what binds: the species of an isotropic particle, or a patch of a sp
 A stored structure is the set of unordered site pairs that touch in it, as a 0/1 vector over packed pairs.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +26,13 @@ class Bonds(NamedTuple):
         return self.contact > BOND_CONTACT
 
 
+@runtime_checkable
 class ParticleSystem(Protocol):
     """What a task may ask of any system made of particles with species."""
 
-    species: Int[Array, " particle"]
+    species: Any
+    coupling: Any
+    species_count: int
     dimension: int
     box: float | None
 

@@ -34,11 +34,12 @@ def check_mixture(config):
         )
     if sum(counts) > int(config.box / SPACING) ** dimension:
         needed = SPACING * np.ceil(round(sum(counts) ** (1 / dimension), 9))
-        yield Problem(("box",), f"{sum(counts)} particles do not fit a box of side {config.box:g}; use at least {needed:g}")
+        side = f"{config.box:g}; use at least {needed:g}"
+        yield Problem(("box",), f"{sum(counts)} particles do not fit a box of side {side}")
 
 
 def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "dt"):
-    """Complaint about a time step that cannot resolve the material's largest curvature k: dt k^power > stable."""
+    """Complaint about a time step too long for the material's largest curvature k: dt k^power > stable."""
     stiffness = getattr(scenario.system, "stiffness", None)
     if stiffness is None:
         return
@@ -46,6 +47,6 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
     if getattr(dynamics, step) > longest:
         yield Problem(
             (step,),
-            f"{getattr(dynamics, step):g} is too long for this material, whose stiffest direction has curvature {stiffness:g}; "
-            f"use at most {longest:.2g}",
+            f"{getattr(dynamics, step):g} is too long for this material, whose stiffest direction has curvature "
+            f"{stiffness:g}; use at most {longest:.2g}",
         )

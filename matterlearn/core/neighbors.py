@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
 from matterlearn.core.space import minimum_image
 
@@ -373,7 +373,7 @@ class DeviceBuilder:
         order = jnp.argsort(home).astype(jnp.int32)
         starts = jnp.searchsorted(home[order], jnp.arange(self.cells**dim + 1)).astype(jnp.int32)
         shifts = list(product((-1, 0, 1) if self.cells > 1 else (0,), repeat=dim))
-        around = jnp.stack([self.cell(position, jnp.array(s)) for s in shifts], axis=1)
+        around = jnp.stack([self.cell(position, jnp.array(s)) for s in shifts], axis=1)  # pyright: ignore[reportArgumentType]  # noqa: E501
         slot = starts[around][..., None] + jnp.arange(self.crowd, dtype=jnp.int32)
         other = order.at[slot].get(mode="clip").reshape(n, -1)
         present = (slot < starts[around + 1][..., None]).reshape(n, -1)

@@ -116,8 +116,11 @@ def phase_statistics(
     keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
     moments, state = map_replicas(one, state.neighbors)(keys, drive, state)
     mean = jax.tree.map(lambda m: jnp.mean(m, 0), moments)
-    spread = jax.tree.map(lambda m: jnp.std(m, 0, ddof=1) if n > 1 else jnp.full(m.shape[1:], jnp.nan, m.dtype), moments)
-    return PhaseStats(mean, jax.tree.map(lambda s: s / jnp.sqrt(n), spread), jnp.asarray(n)), state
+    if n > 1:
+        sem = jax.tree.map(lambda m: jnp.std(m, 0, ddof=1) / jnp.sqrt(n), moments)
+    else:
+        sem = jax.tree.map(lambda m: jnp.full_like(m, jnp.nan), mean)
+    return PhaseStats(mean, sem, jnp.asarray(n)), state
 
 
 def map_replicas(function, neighbors: Any):

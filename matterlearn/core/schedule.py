@@ -1,4 +1,4 @@
-"""Quantities that change with time: constant, ramp, cycle. Every one is a pytree, so it can be swept or differentiated."""
+"""Quantities that change with time: constant, ramp, cycle; pytrees all, to be swept or differentiated."""
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -44,7 +44,7 @@ class AbstractSystem(eqx.Module):
         return self
 
     def named_couplings(self) -> dict[str, tuple[tuple[str, ...], Array]]:
-        """Couplings as they appear in results: name → (dims, values). Default: every learnable leaf by its field name."""
+        """Couplings as results show them: name → (dims, values). Default: every learnable leaf by its field name."""
         leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(self, self.learnable()))
         names = [jax.tree_util.keystr(path).strip(".").replace(".", "_") for path, _ in leaves]
         return {

@@ -62,8 +62,8 @@ class Config(Spec):
 
     kind: Literal["brownian"]
     dt: float = Field(gt=0, le=1, description="time step, σ²/D", examples=[1e-3])
-    kT: NonNegativeSchedule = Field(1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
-    mobility: float = Field(1.0, gt=0, description="overall mobility")
+    kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
+    mobility: float = Field(default=1.0, gt=0, description="overall mobility")
 
     def check(self, scenario):
         """The step resolves the material's stiffest direction."""

@@ -70,8 +70,8 @@ class Config(Spec):
 
     kind: Literal["langevin"]
     dt: float = Field(gt=0, le=1, description="time step, √(m σ²/kT_ref)", examples=[5e-3])
-    kT: NonNegativeSchedule = Field(1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
-    friction: float = Field(1.0, ge=0, description="friction γ, inverse time")
+    kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
+    friction: float = Field(default=1.0, ge=0, description="friction γ, inverse time")
 
     def check(self, scenario):
         """The step resolves the material's stiffest direction."""

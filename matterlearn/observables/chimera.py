@@ -1,19 +1,18 @@
 """Fraction of particles in a cluster but outside its largest single-structure piece."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from matterlearn.core.assembly import chimera
 from matterlearn.core.observable import Observable
-from matterlearn.core.task import AbstractTask
 from matterlearn.spec import Problem, Spec
 
 
 class Chimera(Observable):
     """See ``matterlearn.core.assembly.chimera``."""
 
-    task: AbstractTask
+    task: Any  # one that knows its structures' clusters, as Structures does
 
     def __call__(self, system, drive, state):
         return chimera(self.task.assembly(system, state))
@@ -23,12 +22,12 @@ class Config(Spec):
     """The observable in a scenario."""
 
     kind: Literal["chimera"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def check(self, scenario):
         """There are structures to compare with."""
         if not getattr(scenario.task, "memories", 0):
-            yield Problem(("kind",), "chimera needs stored structures, but the scenario has no task with any; add one or drop this")
+            yield Problem(("kind",), "chimera needs stored structures, but no task stores any; add one or drop this")
 
     def build(self, system, task) -> Chimera:
         """The observable."""

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Int
 from pydantic import Field
 
+from matterlearn.core.assembly import ParticleSystem
 from matterlearn.core.observable import Observable, Summary
 from matterlearn.spec import Problem, Spec
 
@@ -29,7 +30,7 @@ class ClusterShapes(Observable):
     theory: tuple[float, ...] = eqx.field(static=True)
     discard: float = eqx.field(static=True)
 
-    def __call__(self, system, drive, state):
+    def __call__(self, system: ParticleSystem, drive, state):
         bonds = system.bonds(state.x)
         code = jnp.sum(bonds.formed * 2 ** jnp.arange(len(bonds.formed)))
         return (self.table[code] == jnp.arange(len(self.shapes))).astype(float)
@@ -46,7 +47,8 @@ class ClusterShapes(Observable):
         rest = total - kept
         leave_one_out = rest / np.maximum(rest.sum(1, keepdims=True), 1)
         n = len(kept)
-        sem = np.sqrt((n - 1) / n * np.sum((leave_one_out - leave_one_out.mean(0)) ** 2, 0)) if n > 1 else total * np.nan
+        spread = np.sum((leave_one_out - leave_one_out.mean(0)) ** 2, 0)
+        sem = np.sqrt((n - 1) / n * spread) if n > 1 else total * np.nan
         name, words = "cluster_shape_population", "population among complete clusters"
         return [
             Summary(name, ("shape",), population, "1", words),
@@ -59,8 +61,8 @@ class Config(Spec):
     """Cluster shapes in a scenario."""
 
     kind: Literal["cluster_shapes"]
-    every: int = Field(1000, ge=1, description="steps between records")
-    discard: float = Field(0.2, ge=0, lt=1, description="first fraction of the records left out of the populations")
+    every: int = Field(default=1000, ge=1, description="steps between records")
+    discard: float = Field(default=0.2, ge=0, lt=1, description="first fraction of the records that is left out")
 
     provides: ClassVar[tuple[str, ...]] = ("cluster_shape_population",)
 

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from pydantic import Field
 
-from matterlearn.core.assembly import components, sizes
+from matterlearn.core.assembly import ParticleSystem, components, sizes
 from matterlearn.core.observable import Observable
 from matterlearn.spec import Spec
 
@@ -13,7 +13,7 @@ from matterlearn.spec import Spec
 class ClusterSizes(Observable):
     """Histogram of particles over the size of their cluster; entry s − 1 is size s."""
 
-    def __call__(self, system, drive, state):
+    def __call__(self, system: ParticleSystem, drive, state):
         n = len(system.species)
         bonds = system.bonds(state.x, state.neighbors)
         each = sizes(components(bonds, bonds.formed, n))
@@ -24,7 +24,7 @@ class Config(Spec):
     """Cluster sizes in a scenario."""
 
     kind: Literal["cluster_sizes"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def build(self, system, task) -> ClusterSizes:
         """The observable."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from matterlearn.core.assembly import pair_counts
+from matterlearn.core.assembly import ParticleSystem, pair_counts
 from matterlearn.core.observable import Observable
 from matterlearn.core.symmetric import size, unpack
 from matterlearn.spec import Spec
@@ -13,7 +13,7 @@ from matterlearn.spec import Spec
 class Contacts(Observable):
     """n_ab, the number of formed bonds between sites a and b."""
 
-    def __call__(self, system, drive, state):
+    def __call__(self, system: ParticleSystem, drive, state):
         return unpack(pair_counts(system.bonds(state.x, state.neighbors), size(system.sites)))
 
 
@@ -21,7 +21,7 @@ class Config(Spec):
     """Contact map in a scenario."""
 
     kind: Literal["contacts"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def build(self, system, task) -> Contacts:
         """The observable."""

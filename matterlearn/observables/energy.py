@@ -19,7 +19,7 @@ class Config(Spec):
     """Energy in a scenario."""
 
     kind: Literal["energy"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def build(self, system, task) -> Energy:
         """The observable."""

@@ -1,19 +1,18 @@
 """Wrong and surplus units attached to the best recalled structure, over the structure's size."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from matterlearn.core.assembly import extra
 from matterlearn.core.observable import Observable
-from matterlearn.core.task import AbstractTask
 from matterlearn.spec import Problem, Spec
 
 
 class Extra(Observable):
     """See ``matterlearn.core.assembly.extra``."""
 
-    task: AbstractTask
+    task: Any  # one that knows its structures' clusters, as Structures does
 
     def __call__(self, system, drive, state):
         return extra(self.task.assembly(system, state), self.task.species.shape[-1])
@@ -23,12 +22,12 @@ class Config(Spec):
     """The observable in a scenario."""
 
     kind: Literal["extra"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def check(self, scenario):
         """There are structures to compare with."""
         if not getattr(scenario.task, "memories", 0):
-            yield Problem(("kind",), "extra needs stored structures, but the scenario has no task with any; add one or drop this")
+            yield Problem(("kind",), "extra needs stored structures, but no task stores any; add one or drop this")
 
     def build(self, system, task) -> Extra:
         """The observable."""

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from pydantic import Field
 
-from matterlearn.core.assembly import components, sizes
+from matterlearn.core.assembly import ParticleSystem, components, sizes
 from matterlearn.core.observable import Observable
 from matterlearn.spec import Spec
 
@@ -13,7 +13,7 @@ from matterlearn.spec import Spec
 class LargestCluster(Observable):
     """max_s / N over clusters held together by formed bonds."""
 
-    def __call__(self, system, drive, state):
+    def __call__(self, system: ParticleSystem, drive, state):
         n = len(system.species)
         bonds = system.bonds(state.x, state.neighbors)
         return jnp.max(sizes(components(bonds, bonds.formed, n))) / n
@@ -23,7 +23,7 @@ class Config(Spec):
     """Largest cluster in a scenario."""
 
     kind: Literal["largest_cluster"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def build(self, system, task) -> LargestCluster:
         """The observable."""

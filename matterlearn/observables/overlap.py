@@ -22,12 +22,12 @@ class Config(Spec):
     """Overlap in a scenario."""
 
     kind: Literal["overlap"]
-    every: int = Field(1000, ge=1, description="steps between records")
+    every: int = Field(default=1000, ge=1, description="steps between records")
 
     def check(self, scenario):
         """There are memories to overlap with."""
         if not getattr(scenario.task, "memories", 0):
-            yield Problem(("kind",), "overlap needs memories, but the scenario has no task with any; add one or drop this")
+            yield Problem(("kind",), "overlap needs memories, but no task stores any; add one or drop this")
 
     def build(self, system, task) -> Overlap:
         """The observable."""

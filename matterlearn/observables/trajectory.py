@@ -19,7 +19,7 @@ class Config(Spec):
     """Trajectory in a scenario."""
 
     kind: Literal["trajectory"]
-    every: int = Field(1000, ge=1, description="steps between frames")
+    every: int = Field(default=1000, ge=1, description="steps between frames")
 
     def build(self, system, task) -> Trajectory:
         """The observable."""

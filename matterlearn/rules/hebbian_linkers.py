@@ -113,7 +113,7 @@ class LinearLaw(Spec):
     """J = −energy · L."""
 
     law: Literal["linear"]
-    energy: float = Field(1.0, gt=0, description="bond energy per linker, kT_ref")
+    energy: float = Field(default=1.0, gt=0, description="bond energy per linker, kT_ref")
 
 
 class BivalentLaw(Spec):
@@ -130,12 +130,12 @@ class Config(Spec):
     kind: Literal["hebbian_linkers"]
     provides: ClassVar[tuple[str, ...]] = ("linkers", "retention")
     rate: float = Field(gt=0, description="growth rate η per contact, inverse slow time", examples=[0.5])
-    decay: float = Field(0.0, ge=0, description="decay rate λ, inverse slow time")
+    decay: float = Field(default=0.0, ge=0, description="decay rate λ, inverse slow time")
     saturation: float = Field(gt=0, description="L_max, linkers that a site pair can hold", examples=[8.0])
     coupling: Annotated[LinearLaw | BivalentLaw, Field(discriminator="law")] = LinearLaw(law="linear")
-    samples: int = Field(20, ge=1, description="contact samples per exposure and replica", examples=[4])
-    stride: int = Field(50, ge=1, description="steps between contact samples", examples=[5])
-    relax: int = Field(500, ge=0, description="steps before the first sample", examples=[20])
+    samples: int = Field(default=20, ge=1, description="contact samples per exposure and replica", examples=[4])
+    stride: int = Field(default=50, ge=1, description="steps between contact samples", examples=[5])
+    relax: int = Field(default=500, ge=0, description="steps before the first sample", examples=[20])
 
     def build(self) -> HebbianLinkers:
         """The rule."""

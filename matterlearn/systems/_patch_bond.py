@@ -34,7 +34,7 @@ def patch_bond_energy(
     """
     arm_a, arm_b = arms(radius, turn_a, len(coupling)), arms(radius, turn_b, len(coupling))
     terms = [j * x for j, x in zip(_flat(coupling), _contacts(separation, arm_a, arm_b, width), strict=True)]
-    return sum(terms)
+    return sum(terms)  # pyright: ignore[reportReturnType]
 
 
 @partial(patch_bond_energy.defjvp, symbolic_zeros=True)

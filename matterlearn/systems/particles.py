@@ -91,6 +91,8 @@ class Particles(AbstractSystem):
         """The first particles at the given points, the others scattered around them."""
         rest = len(self.species) - len(position)
         if rest:
+            if key is None:
+                raise ValueError(f"{rest} of {len(self.species)} particles have no position: give a key to scatter")
             around = scatter_points(key, rest, self.dimension, self.box, position)
             position = jnp.concatenate([position, around])
         return ParticleState(position)
@@ -127,14 +129,14 @@ class HarmonicSpec(Spec):
     """k (1 − r)²."""
 
     kind: Literal["harmonic"]
-    stiffness: float = Field(100.0, gt=0, description="k, kT_ref/σ²")
+    stiffness: float = Field(default=100.0, gt=0, description="k, kT_ref/σ²")
 
 
 class WCASpec(Spec):
     """ε (r⁻⁶ − 1)²."""
 
     kind: Literal["wca"]
-    strength: float = Field(1.0, gt=0, description="ε, kT_ref")
+    strength: float = Field(default=1.0, gt=0, description="ε, kT_ref")
 
 
 class MorseSpec(Spec):
@@ -148,14 +150,14 @@ class Config(Spec):
 
     kind: Literal["particles"]
     species: int = Field(ge=1, le=5000, description="number of species", examples=[3])
-    copies: int | list[int] = Field(1, description="particles of each species: one number, or one per species")
-    dimension: Literal[2, 3] = Field(2, description="space dimension")
-    box: float | None = Field(None, gt=0, description="side of the periodic box, σ; null is free space")
-    range: float = Field(6.0, gt=0, le=300, description="steepness α of the Morse well, 1/σ")
+    copies: int | list[int] = Field(default=1, description="particles of each species: one number, or one per species")
+    dimension: Literal[2, 3] = Field(default=2, description="space dimension")
+    box: float | None = Field(default=None, gt=0, description="side of the periodic box, σ; null is free space")
+    range: float = Field(default=6.0, gt=0, le=300, description="steepness α of the Morse well, 1/σ")
     core: Annotated[HarmonicSpec | WCASpec | MorseSpec, Field(discriminator="kind")] = HarmonicSpec(kind="harmonic")
-    bond: float = Field(0.0, description="initial coupling between all species, kT_ref; negative sticks")
-    bonds: list[list[float]] | None = Field(None, description="initial couplings J_ab as a symmetric matrix, kT_ref")
-    cutoff: float | None = Field(None, gt=1, description="range of the well, σ; null takes 1 + 8/range")
+    bond: float = Field(default=0.0, description="initial coupling between all species, kT_ref; negative sticks")
+    bonds: list[list[float]] | None = Field(default=None, description="initial couplings J_ab, symmetric, kT_ref")
+    cutoff: float | None = Field(default=None, gt=1, description="range of the well, σ; null takes 1 + 8/range")
 
     @property
     def counts(self) -> list[int]:

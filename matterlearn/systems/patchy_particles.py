@@ -121,6 +121,8 @@ class PatchyParticles(AbstractSystem):
         rest = len(self.species) - len(position)
         orientation = jnp.zeros(len(position))
         if rest:
+            if key is None:
+                raise ValueError(f"{rest} of {len(self.species)} discs have no position: pass a key to scatter them")
             place, turn = jax.random.split(key)
             position = jnp.concatenate([position, scatter_points(place, rest, 2, self.box, position)])
             angles = jax.random.uniform(turn, (rest,), maxval=2 * jnp.pi)
@@ -143,9 +145,9 @@ class PatchyParticles(AbstractSystem):
         """Room of a disc held by one bond, and by two at a square growth corner (σ², orientations normalised to 1)."""
         lone = np.zeros((self.patches, self.patches))
         lone[0, self.patches // 2] = -bond
-        shape = {"patch_width": float(self.patch_width), "stiffness": float(self.core_stiffness)}
-        pair = patchy_pair(lone, box=max(self.box or 0.0, 4 * self.cutoff), angles=72, radii=48, **shape)
-        return pair.bond_volume, corner_volume(bond, **shape)
+        width, core, side = float(self.patch_width), float(self.core_stiffness), max(self.box or 0.0, 4 * self.cutoff)
+        pair = patchy_pair(lone, box=side, patch_width=width, stiffness=core, angles=72, radii=48)
+        return pair.bond_volume, corner_volume(bond, patch_width=width, stiffness=core)
 
     def mobility(self) -> PatchyState:
         """A no-slip disc turns with 3/σ² of its translational mobility."""
@@ -169,16 +171,16 @@ class Config(Spec):
 
     kind: Literal["patchy_particles"]
     species: int = Field(ge=1, le=2000, description="number of species", examples=[3])
-    copies: int | list[int] = Field(
+    copies: int | list[int] = Field(default=
         1, description="particles of each species: one number, or one per species", examples=[2, 1, 40]
     )
-    box: float | None = Field(
+    box: float | None = Field(default=
         None, gt=0, description="side of the periodic square, σ; null is free space", examples=[3.8, None, 13.5]
     )
-    patches: int = Field(4, ge=1, le=12, description="patches per disc, at equal angles", examples=[2, 3, 2])
-    patch_width: float = Field(0.2, gt=0, le=1, description="width w of a patch's Gaussian, σ")
-    core: float = Field(100.0, gt=0, description="stiffness of the soft core, kT_ref")
-    bond: float = Field(0.0, description="initial coupling between every pair of sites, kT_ref; negative sticks")
+    patches: int = Field(default=4, ge=1, le=12, description="patches per disc, at equal angles", examples=[2, 3, 2])
+    patch_width: float = Field(default=0.2, gt=0, le=1, description="width w of a patch's Gaussian, σ")
+    core: float = Field(default=100.0, gt=0, description="stiffness of the soft core, kT_ref")
+    bond: float = Field(default=0.0, description="initial coupling of every pair of sites, kT_ref; negative sticks")
 
     @property
     def counts(self) -> list[int]:

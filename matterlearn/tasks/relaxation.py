@@ -1,4 +1,4 @@
-"""No memories and no cue: every replica starts disordered, or from the same arrangement, and evolves freely or in a trap."""
+"""No memories and no cue: every replica starts disordered and evolves freely or in a trap."""
 
 from typing import Literal
 
@@ -51,8 +51,8 @@ class Config(Spec):
     """Relaxation in a scenario."""
 
     kind: Literal["relaxation"]
-    trap: float = Field(0.0, ge=0, description="stiffness of a harmonic trap at the origin, kT_ref/σ²")
-    strength: NonNegativeSchedule = Field(1.0, description="factor on the trap: a number, a ramp or a cycle")
+    trap: float = Field(default=0.0, ge=0, description="stiffness of a harmonic trap at the origin, kT_ref/σ²")
+    strength: NonNegativeSchedule = Field(default=1.0, description="factor on the trap: a number, a ramp or a cycle")
 
     def check(self, scenario):
         """Nothing can be learned from it."""

@@ -17,7 +17,7 @@ Example:
     25
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import equinox as eqx
 import jax
@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from pydantic import Field, model_validator
 
-from matterlearn.core.assembly import Assembly, analyse, overlap, pair_counts
+from matterlearn.core.assembly import Assembly, ParticleSystem, analyse, overlap, pair_counts
 from matterlearn.core.drive import Drive
 from matterlearn.core.footprint import HEXAGONS, cells_of, centred, compact, make, most_structures
 from matterlearn.core.rule import Batch
@@ -51,18 +51,18 @@ class Structures(AbstractTask):
     def memory_count(self) -> int:
         return self.species.shape[0]
 
-    def teach(self, system, memory):
+    def teach(self, system: ParticleSystem, memory):
         """One particle of each species of the structure, in the order of its cells."""
         return system.with_species(self.species[memory])
 
-    def present(self, key, system, memory, replicas, duration) -> Batch:
+    def present(self, key, system: ParticleSystem, memory, replicas, duration) -> Batch:
         """The structure on its cells, held there by tethers on position and orientation."""
         x = system.arrange(self.position[memory])
         drive = Drive(target=x, stiffness=jax.tree.map(lambda leaf: jnp.full_like(leaf, self.tether), x))
         stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), (drive, x))
-        return Batch(*stacked, jnp.asarray(duration, float))
+        return Batch(stacked[0], stacked[1], jnp.asarray(duration, float))
 
-    def recall(self, key, system, replicas) -> Recall:
+    def recall(self, key, system: ParticleSystem, replicas) -> Recall:
         """Replica r is cued with memory r mod m; blocks of m replicas take the bond scales in turn."""
         cued = np.arange(replicas) % self.memory_count
         scale = np.asarray(self.scales)[np.arange(replicas) // self.memory_count % len(self.scales)]
@@ -74,20 +74,20 @@ class Structures(AbstractTask):
         strongest = float(jnp.max(-system.coupling, initial=0.0))
         labels = {
             "cue": Label(cued, "1", "memory that the replica was given a part of"),
-            "bond_scale": Label(scale, "1", "factor on the learned couplings"),
             "bond_strength": Label(scale * strongest, "kT_ref", "strongest bond"),
+            "bond_scale": Label(scale, "1", "factor on the learned couplings"),
         }
         return Recall(stack(systems), drive, stack(samples), labels)
 
-    def overlap(self, system, state) -> Float[Array, " memory"]:
+    def overlap(self, system: ParticleSystem, state) -> Float[Array, " memory"]:
         """Fraction of each structure's bonds that are formed."""
         return overlap(system.bonds(state.x, state.neighbors), self.bonds, self.copies)
 
-    def assembly(self, system, state) -> Assembly:
+    def assembly(self, system: ParticleSystem, state) -> Assembly:
         """Clusters, and the pieces of each structure in them."""
         return analyse(system.bonds(state.x, state.neighbors), self.bonds, len(system.species))
 
-    def annotations(self, system) -> dict[str, float]:
+    def annotations(self, system: Any) -> dict[str, float]:
         """Window of bond strengths in which a seed grows and nothing else does, if strengths are compared.
 
         A corner must fill, c v₂ e^{2ε} > 1, and no edge be wetted by wrong species, 4m c v₁ e^{ε} < 1: the lattice
@@ -130,24 +130,24 @@ class Cue(Spec):
     """What a replica is given of its structure: ``size`` neighbouring cells around the centre."""
 
     by: Literal["seed", "concentration", "bonds", "nothing"] = "seed"
-    size: int = Field(0, ge=0, description="cells of the cue")
-    factor: float = Field(2.0, gt=0, description="how much more concentrated, or how much stronger")
+    size: int = Field(default=0, ge=0, description="cells of the cue")
+    factor: float = Field(default=2.0, gt=0, description="how much more concentrated, or how much stronger")
 
 
 class Config(Spec):
     """Stored structures in a scenario; exactly one of shape, hexagon, image, layouts, graph."""
 
     kind: Literal["structures"]
-    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=2, max_length=3, examples=[[2, 2]])
-    hexagon: int | None = Field(None, description="cells of a hexagon: 7, 19, 37, …")
-    image: list[str] | None = Field(None, description="rows of a picture; every character but '.' and ' ' is a cell")
-    layouts: list[list[list[int | None]]] | None = Field(None, description="species of each cell, null where empty")
-    graph: list[tuple[int, int]] | None = Field(None, description="bonds between cells 0 … n−1")
-    count: int = Field(1, ge=1, description="number of structures m (permutations of the species)")
-    structure_seed: int = Field(0, ge=0, description="seed of the permutations")
-    tether: float = Field(300.0, gt=0, description="stiffness of the tethers in an exposure, kT_ref/σ²")
+    shape: list[Annotated[int, Field(ge=1)]] | None = Field(default=None, min_length=2, max_length=3, examples=[[2, 2]])
+    hexagon: int | None = Field(default=None, description="cells of a hexagon: 7, 19, 37, …")
+    image: list[str] | None = Field(default=None, description="rows of a picture; all but '.' and ' ' are cells")
+    layouts: list[list[list[int | None]]] | None = Field(default=None, description="species of the cells, null: empty")
+    graph: list[tuple[int, int]] | None = Field(default=None, description="bonds between cells 0 … n−1")
+    count: int = Field(default=1, ge=1, description="number of structures m (permutations of the species)")
+    structure_seed: int = Field(default=0, ge=0, description="seed of the permutations")
+    tether: float = Field(default=300.0, gt=0, description="stiffness of the tethers in an exposure, kT_ref/σ²")
     cue: Cue = Cue()
-    bond_scales: list[Annotated[float, Field(ge=0)]] = Field([1.0], min_length=1)
+    bond_scales: list[Annotated[float, Field(ge=0)]] = Field(default=[1.0], min_length=1)
 
     @model_validator(mode="after")
     def _one_footprint(self):
@@ -166,7 +166,7 @@ class Config(Spec):
             return sum(c not in ". " for row in self.image for c in row)
         if self.graph is not None:
             return 1 + max(max(bond) for bond in self.graph)
-        return int(np.prod(self.shape)) if self.shape is not None else self.hexagon
+        return int(np.prod(self.shape)) if self.shape is not None else self.hexagon or 0
 
     @property
     def memories(self) -> int:
@@ -222,7 +222,7 @@ def check_structures(task: Config, system):
     for k, grid in enumerate(task.layouts or []):
         used = [s for row in grid for s in row if s is not None]
         if len({len(row) for row in grid}) != 1 or len(used) != cells:
-            yield Problem(("layouts", k), f"every layout needs rows of equal length and {cells} cells, as the first has")
+            yield Problem(("layouts", k), f"needs rows of equal length and {cells} cells, as the first layout has")
         if len(set(used)) != len(used) or not all(0 <= s < species for s in used):
             yield Problem(("layouts", k), f"each cell needs a species of its own between 0 and {species - 1}")
     yield from _check_room(task, system)

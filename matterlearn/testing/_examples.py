@@ -64,7 +64,7 @@ def moved(tree: Any, direction: Any, by: float) -> Any:
 
 
 def dot(a, b) -> Float[Array, ""]:
-    return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))  # pyright: ignore[reportReturnType]  # noqa: E501
 
 
 def agree(a, b, rtol: float, what: str) -> None:

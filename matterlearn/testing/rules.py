@@ -29,7 +29,7 @@ def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) 
     drive = trap(x, stiffness, 0.0 if at is None else at)
     drive = eqx.tree_at(lambda d: d.target, drive, x) if at is None else drive
     stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (REPLICAS, *jnp.shape(leaf))), (drive, x))
-    return Batch(*stacked, jnp.ones(()))
+    return Batch(*stacked, jnp.ones(()))  # pyright: ignore[reportCallIssue]
 
 
 def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):

@@ -146,7 +146,7 @@ def embed(contact: Bool[np.ndarray, "n n"], dim: int, *, tries: int = 30, seed: 
 
     for _ in range(tries):
         start = generator.normal(scale=0.7, size=n * dim)
-        answer = least_squares(stretch, start, slope, xtol=1e-15, gtol=1e-15)
+        answer = least_squares(stretch, start, slope, xtol=1e-15, gtol=1e-15)  # pyright: ignore[reportArgumentType]
         position = answer.x.reshape(n, dim)
         touching = contact_matrix(position, 1.0 + SAME_PLACE)
         if np.max(np.abs(answer.fun)) < 1e-9 and np.array_equal(touching, contact):

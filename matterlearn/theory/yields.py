@@ -259,7 +259,7 @@ def _log_free(log_constant: float, order: int, stoichiometry: int, concentration
         return np.logaddexp(log_free, log_gain + order * log_free) - log_total
 
     lowest = min(log_total, (log_total - log_gain) / order) - np.log(2.0) - 1.0
-    return brentq(excess, lowest, log_total, xtol=1e-13, rtol=1e-14)
+    return brentq(excess, lowest, log_total, xtol=1e-13, rtol=1e-14)  # pyright: ignore[reportArgumentType, reportReturnType]  # noqa: E501
 
 
 def complete_fraction(log_constant: float, n: int, concentration: float) -> float:
