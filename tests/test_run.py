@@ -23,7 +23,7 @@ SCENARIO = {
     "task": {"kind": "structures", "shape": [2, 2], "count": 2, "cue": {"by": "seed", "size": 4}},
     "learning": {
         "rule": {"kind": "hebbian_linkers", "rate": 2.0, "saturation": 9.0, "samples": 5, "stride": 10, "relax": 50},
-        "exposures": 2,
+        "exposures": 4,
     },
     "observe": [
         {"kind": "energy", "every": 50},
@@ -48,7 +48,7 @@ def test_learning_stores_the_bonds_that_were_shown(finished):
     learned = finished.tree["couplings/couplings"].values
     stored = finished.tree["memories/bonds"].values.max(0) > 0
     assert stored.sum() == stored.T.sum() and (stored == stored.T).all()
-    assert (learned[stored] < -3.0).all(), learned[stored]
+    assert (learned[stored] < -4.0).all(), learned[stored]
     # Discs on the diagonal of a square are 1.41 apart: the tail of the well, a tenth of a contact.
     assert learned[~stored].min() > 0.5 * learned[stored].max()
     np.testing.assert_array_equal(learned, learned.T)
@@ -57,8 +57,8 @@ def test_learning_stores_the_bonds_that_were_shown(finished):
 
 def test_learning_is_recorded(finished):
     learning = finished.tree["learning"].to_dataset()
-    assert learning.sizes["update"] == 1 + 2 * 2, "before learning, then two exposures to each of two memories"
-    assert learning["memory_shown"].values.tolist() == [-1, 0, 1, 0, 1]
+    assert learning.sizes["update"] == 1 + 4 * 2, "before learning, then four exposures to each of two memories"
+    assert learning["memory_shown"].values.tolist() == [-1] + 4 * [0, 1]
     assert (learning["couplings"].isel(update=0) == 0).all()
     last = learning["couplings"].isel(update=-1).values
     np.testing.assert_array_equal(last, finished.tree["couplings/couplings"].values)
@@ -112,11 +112,11 @@ def test_steps_and_frames(finished):
     frames = tree["trajectory"].to_dataset()
     assert frames["frame_step"].values.tolist() == [0, 200, 400]
     assert frames.attrs["box"] == 7.0 and frames.attrs["patches"] == 0
-    # The bonds of the first frame are those of the cue, each drawn in the colour of its memory.
+    # The bonds of the first frame are the four of the cue; a scattered disc nearby may add one of no memory.
     first = frames.isel(bond=frames["bond_frame"].values == 0)
     for replica, cue in enumerate(tree["cue"].values):
         memory = first["bond_memory"].values[first["bond_replica"].values == replica]
-        assert np.isin(memory, [cue, -2]).all() and len(memory) == 4
+        assert np.isin(memory, [cue, -2]).sum() == 4 and not (memory == 1 - cue).any()
 
 
 def test_root_says_where_it_comes_from(finished):
@@ -126,7 +126,7 @@ def test_root_says_where_it_comes_from(finished):
     assert json.loads(attrs["matterlearn_scenario"]) == resolve(load(SCENARIO))
     provenance = json.loads(attrs["matterlearn_provenance"])
     assert provenance["seed"] == 1 and provenance["precision"] == "f32"
-    assert {"jax", "matterlearn", "numpy"} <= set(provenance["versions"])
+    assert {"jax", "equinox", "numpy"} <= set(provenance["versions"])
 
 
 def test_results_open_without_jax(finished):
@@ -147,8 +147,7 @@ def test_directory_of_a_run(finished):
     assert load(finished.directory / "scenario.yaml") == load(SCENARIO)
     events = [json.loads(line)["event"] for line in (finished.directory / "log.jsonl").read_text().splitlines()]
     assert events[0] == "start" and events[-1] == "done"
-    for name in finished.tree["/"].data_vars:
-        assert name in finished.table
+    assert "energy" in finished.table and "overlap" in finished.table
 
 
 TINY = {
