@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3.13 python3.12 python3.11 python3 python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup demo test test-all lint types validate bench docs clean
+.PHONY: help setup demo test test-all lint types validate bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -45,7 +45,7 @@ test-all: $(READY)  ## all tests
 	@$(BIN)/python -m pytest -m "slow or not slow"
 
 lint: $(READY)  ## style, and who may import whom
-	@$(BIN)/ruff check --quiet matterlearn tests
+	@$(BIN)/ruff check --quiet matterlearn tests docs
 	@layers=$$($(BIN)/lint-imports --no-cache) || { echo "$$layers"; exit 1; }
 	@echo "lint: ok"
 
@@ -56,13 +56,8 @@ validate: $(READY)  ## check every scenario without running it
 	@$(BIN)/matterlearn validate scenarios/*.yaml
 
 bench: $(READY)  ## measure speed
-	@$(BIN)/python -m pytest -m slow -n 0 -k "speed or bench" -s
+	@$(BIN)/python docs/benchmarks/particles_speed.py
 
-docs: $(READY)  ## build the documentation into docs/_build
-	@$(BIN)/python -m pip install -qq --constraint .ci/constraints.txt --editable ".[docs]"
-	@$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
-	@echo "docs: $(CURDIR)/docs/_build/index.html"
-
-clean:  ## remove .venv, caches and built documentation; runs/ stays
-	rm -rf $(VENV) docs/_build .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+clean:  ## remove .venv, caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
