@@ -18,7 +18,6 @@ from matterlearn.core.system import coupling_gradient
 from matterlearn.kinds import load_kind
 from matterlearn.theory.dimer import bound_fraction, pair_average, patchy_pair
 
-REPLICAS = 4000
 BOX = 6.0
 
 
@@ -36,15 +35,15 @@ def equilibrate(dynamics, system, x, steps):
         end = advance(key, system, dynamics, Drive(), start, steps).x
         return jnp.any(system.bonds(end).formed), system.energy(end), coupling_gradient(system, end)
 
-    return jax.vmap(one)(jnp.arange(REPLICAS), x)
+    return jax.vmap(one)(jnp.arange(len(x[0])), x)
 
 
-def mixed(bound, key):
+def mixed(bound, replicas):
     """Starts: the given bound state in every fourth replica, a uniformly random one in the others."""
-    place, turn = jax.random.split(key)
-    position = jax.random.uniform(place, (REPLICAS, 2, bound[0].shape[-1]), maxval=BOX)
-    apart = (position, jax.random.uniform(turn, (REPLICAS, 2), maxval=2 * jnp.pi))[: len(bound)]
-    fourth = jnp.arange(REPLICAS) % 4 == 0
+    place, turn = jax.random.split(jax.random.key(1))
+    position = jax.random.uniform(place, (replicas, 2, bound[0].shape[-1]), maxval=BOX)
+    apart = (position, jax.random.uniform(turn, (replicas, 2), maxval=2 * jnp.pi))[: len(bound)]
+    fourth = jnp.arange(replicas) % 4 == 0
 
     def choose(b, a):
         return jnp.where(fourth.reshape(-1, *(1,) * (a.ndim - 1)), b, a)
@@ -60,15 +59,15 @@ def agrees(label, samples, expected):
 
 
 INTEGRATORS = [
-    pytest.param(("brownian", {"dt": 5e-4}, 5000), id="brownian"),
-    pytest.param(("langevin", {"dt": 2e-2, "friction": 2.0}, 1000), id="langevin"),
+    pytest.param(("brownian", {"dt": 5e-4}, 4000, 2000), id="brownian"),
+    pytest.param(("langevin", {"dt": 2e-2, "friction": 2.0}, 1000, 4000), id="langevin"),
 ]
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_patchy_pair(integrator):
     """Two discs of two species with four different bonds."""
-    kind, numbers, steps = integrator
+    kind, numbers, steps, replicas = integrator
     bonds = np.array([[-5.0, -1.0], [-3.0, -4.0]])
     discs = build("systems", "patchy_particles", jax.random.key(0),
                   species=2, patches=2, patch_width=0.3, core=20.0, box=BOX)  # fmt: skip
@@ -77,7 +76,7 @@ def test_patchy_pair(integrator):
     bound = discs.arrange(jnp.array([[0.0, 0.0], [1.0, 0.0]]))
     bound = bound._replace(orientation=jnp.array([0.0, jnp.pi]))  # patch 0 of each faces the other
     found, energy, contacts = equilibrate(
-        build("dynamics", kind, **numbers), discs, mixed(bound, jax.random.key(1)), jnp.asarray(steps)
+        build("dynamics", kind, **numbers), discs, mixed(bound, replicas), jnp.asarray(steps)
     )
     exact = patchy_pair(bonds, box=BOX, patch_width=0.3, stiffness=20.0, angles=120, radii=96)
     agrees(f"{kind} bound", found, exact.bound)
@@ -96,7 +95,7 @@ def test_isotropic_pair(dimension):
     axis = jnp.eye(1, dimension)
     bound = pair.arrange(jnp.concatenate([0.0 * axis, axis]))
     heat = build("dynamics", "langevin", dt=3e-2, friction=2.0)
-    found, energy, _ = equilibrate(heat, pair, mixed(bound, jax.random.key(2)), jnp.asarray(1000))
+    found, energy, _ = equilibrate(heat, pair, mixed(bound, 4000), jnp.asarray(1000))
     cutoff, onset = pair.well.cutoff, pair.well.onset
 
     def well(r):

@@ -172,12 +172,12 @@ class Config(Spec):
     kind: Literal["patchy_particles"]
     species: int = Field(ge=1, le=2000, description="number of species", examples=[3])
     copies: int | list[int] = Field(default=
-        1, description="particles of each species: one number, or one per species", examples=[2, 1, 40]
+        1, description="particles of each species: one number, or one per species", examples=[2, 40]
     )
     box: float | None = Field(default=
-        None, gt=0, description="side of the periodic square, σ; null is free space", examples=[3.8, None, 13.5]
+        None, gt=0, description="side of the periodic square, σ; null is free space", examples=[None, 13.5]
     )
-    patches: int = Field(default=4, ge=1, le=12, description="patches per disc, at equal angles", examples=[2, 3, 2])
+    patches: int = Field(default=4, ge=1, le=12, description="patches per disc, at equal angles", examples=[3, 2])
     patch_width: float = Field(default=0.2, gt=0, le=1, description="width w of a patch's Gaussian, σ")
     core: float = Field(default=100.0, gt=0, description="stiffness of the soft core, kT_ref")
     bond: float = Field(default=0.0, description="initial coupling of every pair of sites, kT_ref; negative sticks")
