@@ -151,7 +151,8 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
 
     store = Store(directory / "checkpoints")
     run = experiment.scenario.run
-    hint = f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume"
+    precision = " --precision f64" if jax.config.jax_enable_x64 else ""  # pyright: ignore[reportAttributeAccessIssue]
+    hint = f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{precision}"
     settings = {"store": store, "quiet": quiet, "log": log, "resume_hint": hint}
     system, learned = experiment.system, None
     learning = experiment.scenario.learning
@@ -199,7 +200,8 @@ def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) 
                 changed = "precision" if found.get("digest") == wanted["digest"] else "scenario"
                 raise ResumeError(f"{directory} holds a run with another {changed}; resume with its own scenario.yaml")
             return
-        write_json(mark, wanted)
+        # The mark comes last: without it the directory is prepared again.
         (directory / "scenario.yaml").write_text(dump(scenario))
+        write_json(mark, wanted)
     except OSError as error:
         raise MatterlearnError(f"cannot write to {directory}: {error.strerror}; choose another --out") from None

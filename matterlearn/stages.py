@@ -18,6 +18,7 @@ from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import couplings, with_couplings
 
 EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
+LOST = 1e5  # σ: unwrapped coordinates beyond this have lost a hundredth of σ in single precision, or were flung there
 MOST_COUPLING_RECORDS = 200
 
 
@@ -69,7 +70,7 @@ class Recall:
         )
         where = np.argwhere(~sane)
         step, replica = (begin + where[0][0] + 1, where[0][1]) if len(where) else (begin + count, 0)
-        return f"step {step}: the state or energy of replica {replica} is no longer finite"
+        return f"step {step}: the state or energy of replica {replica} is no longer finite or beyond all bounds"
 
     def enlarge(self, carry, after):
         """A carry with larger neighbour lists if those of ``after`` overflowed."""
@@ -259,9 +260,9 @@ def advance_replicas(key, system, dynamics, drive, state, begin, observables, re
 
 
 def sane(system, state):
-    """Finite everywhere and not exploding."""
+    """Finite everywhere, nothing flung away, and not exploding."""
     energy = system.energy(state.x, state.neighbors)
-    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.x)]
+    finite = [jnp.all(jnp.abs(leaf) < LOST) for leaf in jax.tree.leaves(state.x)]  # false for NaN too
     return jnp.all(jnp.stack(finite)) & (jnp.abs(energy) < EXPLODED)
 
 

@@ -23,6 +23,7 @@ SCENARIO = """\
 title: Wells
 system: {kind: "fakes.kind:Config", size: 5}
 dynamics: {kind: "fakes.kind:Config"}
+task: {kind: "fakes.kind:Config"}
 learning: {rule: {kind: "fakes.kind:Config"}}
 observe: [{kind: "fakes.kind:Config"}]
 run: {steps: 10}

@@ -18,6 +18,7 @@ DATA = {
     "references": ["hopfield1982neural"],
     "system": {"kind": FAKE, "size": 5, "kT": {"ramp": {"start": 2, "stop": 1, "steps": 10}}},
     "dynamics": {"kind": FAKE},
+    "task": {"kind": FAKE},
     "learning": {"rule": {"kind": FAKE}, "optimizer": {"kind": "adam"}},
     "observe": [{"kind": FAKE, "every": 10}],
     "run": {"seed": 3, "steps": 2000},

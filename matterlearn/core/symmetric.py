@@ -35,7 +35,7 @@ def order(packed_size: int) -> int:
     return n
 
 
-def index(a: Int[Array, "*batch"], b: Int[Array, "*batch"], n: int) -> Int[Array, "*batch"]:
+def index(a: Int[Array, "*#batch"], b: Int[Array, "*#batch"], n: int) -> Int[Array, "*batch"]:
     """Position of the unordered pair (a, b) in the packed vector.
 
     >>> int(index(jnp.array(2), jnp.array(1), 3))

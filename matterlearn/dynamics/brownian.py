@@ -13,8 +13,8 @@ Source: [ermak1975]. Limits: weak order 1; in a harmonic well of stiffness k the
 kT/k / (1 − μ k dt/2), and the step is unstable for μ k dt > 2.
 
 Example:
-    >>> Config(kind="brownian", dt=1e-3).build().dt.item()
-    0.001
+    >>> Config(kind="brownian", dt=1e-3).build().mobility.item()
+    1.0
 """
 
 from typing import Literal

@@ -150,9 +150,13 @@ class Config(Spec):
 
     kind: Literal["particles"]
     species: int = Field(ge=1, le=5000, description="number of species", examples=[3])
-    copies: int | list[int] = Field(default=1, description="particles of each species: one number, or one per species")
+    copies: int | list[int] = Field(
+        default=1, description="particles of each species: one number, or one per species", examples=[1, 40]
+    )
     dimension: Literal[2, 3] = Field(default=2, description="space dimension")
-    box: float | None = Field(default=None, gt=0, description="side of the periodic box, σ; null is free space")
+    box: float | None = Field(
+        default=None, gt=0, description="side of the periodic box, σ; null is free space", examples=[None, 13.5]
+    )
     range: float = Field(default=6.0, gt=0, le=300, description="steepness α of the Morse well, 1/σ")
     core: Annotated[HarmonicSpec | WCASpec | MorseSpec, Field(discriminator="kind")] = HarmonicSpec(kind="harmonic")
     bond: float = Field(default=0.0, description="initial coupling between all species, kT_ref; negative sticks")

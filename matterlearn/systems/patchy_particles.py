@@ -171,11 +171,11 @@ class Config(Spec):
 
     kind: Literal["patchy_particles"]
     species: int = Field(ge=1, le=2000, description="number of species", examples=[3])
-    copies: int | list[int] = Field(default=
-        1, description="particles of each species: one number, or one per species", examples=[2, 40]
+    copies: int | list[int] = Field(
+        default=1, description="particles of each species: one number, or one per species", examples=[2, 40]
     )
-    box: float | None = Field(default=
-        None, gt=0, description="side of the periodic square, σ; null is free space", examples=[None, 13.5]
+    box: float | None = Field(
+        default=None, gt=0, description="side of the periodic square, σ; null is free space", examples=[None, 13.5]
     )
     patches: int = Field(default=4, ge=1, le=12, description="patches per disc, at equal angles", examples=[3, 2])
     patch_width: float = Field(default=0.2, gt=0, le=1, description="width w of a patch's Gaussian, σ")
@@ -189,8 +189,8 @@ class Config(Spec):
 
     @property
     def reach(self) -> float:
-        """Distance beyond which two discs do not feel each other (contact below e⁻⁸), σ."""
-        return 2 * RADIUS + 4 * self.patch_width
+        """Distance beyond which two discs do not feel each other: contacts below e⁻¹⁸, single precision's rounding."""
+        return 2 * RADIUS + 6 * self.patch_width
 
     @property
     def stiffness(self) -> float:

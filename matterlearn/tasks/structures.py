@@ -74,7 +74,7 @@ class Structures(AbstractTask):
         strongest = float(jnp.max(-system.coupling, initial=0.0))
         labels = {
             "cue": Label(cued, "1", "memory that the replica was given a part of"),
-            "bond_strength": Label(scale * strongest, "kT_ref", "strongest bond"),
+            "bond_strength": Label(np.round(scale * strongest, 3), "kT_ref", "strongest bond"),
             "bond_scale": Label(scale, "1", "factor on the learned couplings"),
         }
         return Recall(stack(systems), drive, stack(samples), labels)
