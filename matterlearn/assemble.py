@@ -77,7 +77,7 @@ def _retention(experiment, learned) -> list[Variable]:
     task, learning = experiment.task, experiment.scenario.learning
     rule = learning.rule.build()
     shown, values = learned["memory_shown"], learned.get(rule.parameter_name)
-    if rule.retention(0.0) is None or not hasattr(task, "bonds") or task.memory_count < 2 or values is None:
+    if rule.retention(1.0) in (None, 1.0) or not hasattr(task, "bonds") or task.memory_count < 2 or values is None:
         return []
     bonds = np.stack([np.asarray(unpack(b)) for b in task.bonds]) > 0
     exclusive = bonds & (bonds.sum(0) == 1)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 BOND_CONTACT = 0.5  # a contact above one half counts as a bond
+SMALLEST_PIECE = 3  # particles: fewer are a chance meeting, not a piece of a structure
 
 
 class Bonds(NamedTuple):
@@ -117,11 +118,11 @@ def extra(assembly: Assembly, size: int) -> Float[Array, ""]:
 
 
 def chimera(assembly: Assembly) -> Float[Array, ""]:
-    """Fraction of particles that sit in a cluster but outside its largest single-memory piece.
+    """Fraction of particles grown onto a correct piece, of three particles or more, without belonging to it.
 
-        Σ_clusters (n_c − max_k n_c^k) / N
+        Σ_clusters (n_c − max_k n_c^k) / N,        over clusters with max_k n_c^k ≥ 3
     """
     n = assembly.cluster.shape[0]
     best = jnp.zeros(n, assembly.own_size.dtype).at[assembly.cluster].max(assembly.own_size.max(0))
     total = jnp.zeros(n, assembly.own_size.dtype).at[assembly.cluster].add(1)
-    return jnp.sum(total - best) / n
+    return jnp.sum(jnp.where(best >= SMALLEST_PIECE, total - best, 0)) / n

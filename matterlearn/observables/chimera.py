@@ -1,4 +1,4 @@
-"""Fraction of particles in a cluster but outside its largest single-structure piece."""
+"""Fraction of particles grown onto a correct piece of a structure without belonging to it."""
 
 from typing import Any, Literal
 
