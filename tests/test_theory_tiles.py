@@ -83,7 +83,7 @@ def test_corner_ambiguity_of_random_memories(side, memories, measured, formula):
     """|z| < 4 for our mean against the exact one, and for the tabulated mean against the exact one.
 
     Power: the standard error of our 24 draws is 8 % at m = 4 and 1 to 3 % beyond, that of the tabulated mean about 2.5
-    times larger; a shift of our mean by 12 % (33 % at m = 4) always fails.
+    times larger; a bias of our mean by 12 % (33 % at m = 4) fails half the time.
     """
     draws = 24
     counts = [assembly.measured_corner_ambiguity(assembly.random_memories(side, memories, s)) for s in range(draws)]
