@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
 from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import couplings, with_couplings
@@ -22,6 +23,25 @@ LOST = 1e5  # σ: unwrapped coordinates beyond this have lost a hundredth of σ 
 MOST_COUPLING_RECORDS = 200
 
 
+class Shared(eqx.Module):
+    """One system for all replicas, closed over instead of mapped over: its tables are built once, not per replica."""
+
+    system: Any
+
+
+def share(systems):
+    """:class:`Shared` where all replicas of a discrete system are equal, otherwise what was given."""
+    same = all(bool(jnp.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(systems))
+    return Shared(replica(systems, 0)) if isinstance(systems, AbstractDiscreteSystem) and same else systems
+
+
+def each(function, neighbors, systems, *args):
+    """``function(system, …)`` of every replica."""
+    if isinstance(systems, Shared):
+        return map_replicas(lambda *own: function(systems.system, *own), neighbors)(*args)
+    return map_replicas(function, neighbors)(systems, *args)
+
+
 class Recall:
     """Fixed couplings, moving state: replicas of one system advance and are observed."""
 
@@ -29,6 +49,7 @@ class Recall:
 
     def __init__(self, key, dynamics, recall, observables, steps: int):
         self.key, self.dynamics, self.recall, self.observables = key, dynamics, recall, tuple(observables)
+        self.system = share(recall.system)
         self.total = steps
         self.stride = math.gcd(*(o.every for o in observables)) if observables else steps
         self.replicas = len(jax.tree.leaves(recall.x)[0])
@@ -36,18 +57,18 @@ class Recall:
     def start(self):
         """State of the dynamics at every replica's starting sample."""
         lists = allocate(self.recall.system, self.recall.x)
-        states = start_replicas(self.key, self.recall.system, self.dynamics, self.recall.drive, self.recall.x, lists)
+        states = start_replicas(self.key, self.system, self.dynamics, self.recall.drive, self.recall.x, lists)
         return shard(states) if lists is None else states
 
     def first_records(self, carry):
         """Every observable at step 0."""
-        values = measure_replicas(self.recall.system, self.recall.drive, carry, self.observables)
+        values = measure_replicas(self.system, self.recall.drive, carry, self.observables)
         return self._traces({o.name: jax.tree.map(lambda v: v[None], values[o.name]) for o in self.observables}, [0])
 
     def advance(self, carry, begin, count):
         """``count`` steps of every replica, with records at multiples of the stride."""
         after, values = advance_replicas(
-            self.key, self.recall.system, self.dynamics, self.recall.drive, carry, jnp.asarray(begin),
+            self.key, self.system, self.dynamics, self.recall.drive, carry, jnp.asarray(begin),
             self.observables, count // self.stride, self.stride, count % self.stride,
         )  # fmt: skip
         steps = begin + self.stride * np.arange(1, count // self.stride + 1)
@@ -63,10 +84,10 @@ class Recall:
 
     def trouble(self, carry, after, begin, count):
         """Which step first gave a non-finite state or an energy beyond all bounds, or ``None``."""
-        if bool(all_sane(self.recall.system, after)):
+        if bool(all_sane(self.system, after)):
             return None
         sane = np.asarray(
-            sane_steps(self.key, self.recall.system, self.dynamics, self.recall.drive, carry, count)
+            sane_steps(self.key, self.system, self.dynamics, self.recall.drive, carry, count)
         )
         where = np.argwhere(~sane)
         step, replica = (begin + where[0][0] + 1, where[0][1]) if len(where) else (begin + count, 0)
@@ -208,11 +229,11 @@ def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas,
 def start_replicas(key, system, dynamics, drive, x, neighbors):
     """Initial states of the dynamics, one key per replica."""
 
-    def one(replica, system, drive, x, neighbors):
+    def one(system, replica, drive, x, neighbors):
         return dynamics.init(jax.random.fold_in(key, replica), system, drive, x, neighbors)
 
     n = len(jax.tree.leaves(x)[0])
-    return map_replicas(one, neighbors)(jnp.arange(n), system, drive, x, neighbors)
+    return each(one, neighbors, system, jnp.arange(n), drive, x, neighbors)
 
 
 def measure(system, drive, state, observables, step):
@@ -234,7 +255,7 @@ def measure(system, drive, state, observables, step):
 def measure_replicas(system, drive, state, observables):
     """Every observable of every replica, at step 0."""
     one = lambda a, b, c: measure(a, b, c, observables, jnp.zeros((), int))  # noqa: E731
-    return map_replicas(one, state.neighbors)(system, drive, state)
+    return each(one, state.neighbors, system, drive, state)
 
 
 @eqx.filter_jit
@@ -242,7 +263,7 @@ def advance_replicas(key, system, dynamics, drive, state, begin, observables, re
     """``records`` times ``stride`` steps with a measurement after each, then ``rest`` steps without."""
     n = len(state.step)
 
-    def one(replica, system, drive, state):
+    def one(system, replica, drive, state):
         mine = jax.random.fold_in(key, replica)
 
         def record(state, entry):
@@ -255,7 +276,7 @@ def advance_replicas(key, system, dynamics, drive, state, begin, observables, re
         state, values = jax.lax.scan(record, state, (counts, begin + jnp.cumsum(counts)))
         return state, jax.tree.map(lambda v: v[:records], values)
 
-    state, values = map_replicas(one, state.neighbors)(jnp.arange(n), system, drive, state)
+    state, values = each(one, state.neighbors, system, jnp.arange(n), drive, state)
     return state, jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), values)
 
 
@@ -269,21 +290,21 @@ def sane(system, state):
 @eqx.filter_jit
 def all_sane(system, state):
     """Whether every replica is sane."""
-    return jnp.all(map_replicas(sane, state.neighbors)(system, state))
+    return jnp.all(each(sane, state.neighbors, system, state))
 
 
 @eqx.filter_jit
 def sane_steps(key, system, dynamics, drive, state, count: int):
     """The chunk once more, step by step: [step, replica] booleans."""
 
-    def one(replica, system, drive, state):
+    def one(system, replica, drive, state):
         def body(state, _):
             state = advance(jax.random.fold_in(key, replica), system, dynamics, drive, state, 1)
             return state, sane(system, state)
 
         return jax.lax.scan(body, state, length=count)[1]
 
-    return map_replicas(one, state.neighbors)(jnp.arange(len(state.step)), system, drive, state).T
+    return each(one, state.neighbors, system, jnp.arange(len(state.step)), drive, state).T
 
 
 def replica(tree, r: int):

@@ -46,11 +46,23 @@ class AbstractDynamics(eqx.Module):
     ) -> DynState:
         """State of the dynamics that starts at the sample x, with the lists that the system allocated there."""
 
+    def enter(self, system: AbstractSystem, drive: Drive, state: DynState) -> tuple[Any, Any, DynState]:
+        """System, drive and state as :meth:`step` wants them for many steps. Default: as they are.
+
+        What does not change between steps (tables of local energies, memory layout) is made here, once per loop.
+        """
+        return system, drive, state
+
+    def leave(self, system: Any, state: DynState) -> DynState:
+        """Undo :meth:`enter` for the state. Default: unchanged."""
+        del system
+        return state
+
     @abc.abstractmethod
     def step(
         self, key: Key[Array, ""], system: AbstractSystem, drive: Drive, state: DynState
     ) -> tuple[DynState, StepInfo]:
-        """One time step or sweep."""
+        """One time step or sweep of what :meth:`enter` returned."""
 
 
 def potential(system: AbstractSystem, drive: Drive, state: DynState) -> Float[Array, ""]:
@@ -80,8 +92,9 @@ def advance(
     steps: int | Int[Array, ""],
 ) -> DynState:
     """``steps`` steps; the key of step t is ``fold_in(key, t)``, whatever the chunking."""
+    system, drive, state = dynamics.enter(system, drive, state)
 
     def body(_, state):
         return dynamics.step(jax.random.fold_in(key, state.step), system, drive, state)[0]
 
-    return jax.lax.fori_loop(0, steps, body, state)
+    return dynamics.leave(system, jax.lax.fori_loop(0, steps, body, state))

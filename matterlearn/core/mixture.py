@@ -1,10 +1,14 @@
-"""Composition of particle mixtures: counts, pairs, and what cannot exist. Host code, no jax."""
+"""Composition of mixtures, off and on lattices: counts, pairs, and what cannot exist. Host code, no jax."""
+
+import os
 
 import numpy as np
 
 from matterlearn.spec import Problem
 
 SPACING = 1.1  # of freshly placed particles, σ
+BYTES_PER_SITE = 12  # of a lattice while it is swept: species twice, two random words, an energy (measured)
+LARGEST_MEMORY = 0.8 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def counts_of(config) -> list[int]:
@@ -39,7 +43,13 @@ def check_mixture(config):
 
 
 def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "dt"):
-    """Complaint about a time step too long for the material's largest curvature k: dt k^power > stable."""
+    """Complaints about an integrator: nothing to integrate, or too long a step for the largest curvature k of the
+
+    material, dt k^power > stable.
+    """
+    if getattr(scenario.system, "discrete", False):
+        kind = scenario.system.kind
+        yield Problem(("kind",), f"needs coordinates that move continuously; {kind!r} is discrete: use metropolis")
     stiffness = getattr(scenario.system, "stiffness", None)
     if stiffness is None:
         return
@@ -49,4 +59,45 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
             (step,),
             f"{getattr(dynamics, step):g} is too long for this material, whose stiffest direction has curvature "
             f"{stiffness:g}; use at most {longest:.2g}",
+        )
+
+
+def check_discrete(scenario):
+    """Complaint about Monte Carlo moves on matter that is not discrete."""
+    if not getattr(scenario.system, "discrete", False):
+        kind = scenario.system.kind
+        yield Problem(("kind",), f"samples discrete values, which {kind!r} does not have; use brownian or langevin")
+
+
+def periodic_sides(config) -> tuple[bool, ...]:
+    """Whether each side of a lattice wraps around, from one answer or one per side."""
+    given = config.periodic
+    return tuple(given) if isinstance(given, list) else (given,) * len(config.shape)
+
+
+def check_lattice(config, scenario):
+    """Complaints about a lattice of species: sides, size, composition."""
+    if min(config.shape) < 1:
+        yield Problem(("shape",), "a side has at least one site")
+        return
+    sides = periodic_sides(config)
+    if len(sides) != len(config.shape):
+        yield Problem(("periodic",), f"{len(sides)} answers for {len(config.shape)} sides; give one, or one per side")
+        return
+    if any(p and n == 1 for n, p in zip(config.shape, sides, strict=True)):
+        yield Problem(("shape",), "a periodic side of length 1 would make a site its own neighbour; open it")
+    sites, copies = int(np.prod([float(n) for n in config.shape])), scenario.run.replicas
+    needed = BYTES_PER_SITE * sites * copies
+    if needed > LARGEST_MEMORY:
+        yield Problem(
+            ("shape",),
+            f"{sites:.3g} sites in {copies} replicas need about {needed / 2**30:.0f} GiB; at most "
+            f"{LARGEST_MEMORY / 2**30:.0f} GiB fit here. Use fewer replicas or a smaller lattice",
+        )
+    counts = config.composition
+    if counts is not None and (len(counts) != config.species + 1 or min(counts) < 0 or sum(counts) != sites):
+        yield Problem(
+            ("composition",),
+            f"needs {config.species + 1} numbers (solvent first) that add up to the {sites} sites; "
+            f"these are {len(counts)} adding up to {sum(counts)}",
         )

@@ -20,11 +20,12 @@ State = Any  # a NamedTuple of arrays: one sample, no batch axis
 class AbstractSystem(eqx.Module):
     """An energy E(θ, x) in units of kT_ref.
 
-    ``dims`` names the axes of each leaf of the state, for results; ``symmetries`` are claims that the
-    conformance battery tests (``"translation"``, ``"rotation"``, ``"permutation"``, ``"flip"``).
+    ``dims`` names the axes of each leaf of the state, for results: a class variable, or a property where they differ
+    between instances. ``symmetries`` are claims that the conformance battery tests (``"translation"``,
+    ``"rotation"``, ``"permutation"``, ``"flip"``).
     """
 
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {}
+    dims: ClassVar[Any] = {}
     symmetries: ClassVar[frozenset[str]] = frozenset()
 
     @abc.abstractmethod

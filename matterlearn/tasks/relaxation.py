@@ -18,7 +18,7 @@ from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 class Relaxation(AbstractTask):
     """Free evolution, optionally in a harmonic trap ½ k x² on every degree of freedom."""
 
-    trap: Float[Array, ""]
+    trap: Float[Array, ""] | None
     strength: Schedule
 
     @property
@@ -37,12 +37,11 @@ class Relaxation(AbstractTask):
         """Independent disordered starts."""
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         x = jax.vmap(system.init_state)(keys)
-        origin = jax.tree.map(jnp.zeros_like, x)
-        drive = Drive(
-            target=origin,
-            stiffness=jax.tree.map(lambda leaf: jnp.full_like(leaf, self.trap), x),
-            strength=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), self.strength),
-        )
+        drive = Drive(strength=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), self.strength))
+        trap = self.trap
+        if trap is not None:
+            stiffness = jax.tree.map(lambda leaf: jnp.broadcast_to(trap, leaf.shape), x)
+            drive = Drive(jax.tree.map(jnp.zeros_like, x), stiffness, strength=drive.strength)
         systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
         return Recall(systems, drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
 
@@ -55,11 +54,13 @@ class Config(Spec):
     strength: NonNegativeSchedule = Field(default=1.0, description="factor on the trap: a number, a ramp or a cycle")
 
     def check(self, scenario):
-        """Nothing can be learned from it."""
+        """Nothing can be learned from it, and a trap pulls on what moves continuously."""
+        if self.trap and getattr(scenario.system, "discrete", False):
+            yield Problem(("trap",), f"a harmonic trap has no meaning for {scenario.system.kind!r}; leave it out")
         if scenario.learning is not None:
             yield Problem(("kind",), "relaxation has no memories to learn; give a task that has, or drop learning")
 
     def build(self, system) -> Relaxation:
         """The task."""
         del system
-        return Relaxation(jnp.asarray(float(self.trap)), schedule(self.strength))
+        return Relaxation(jnp.asarray(float(self.trap)) if self.trap else None, schedule(self.strength))

@@ -1,0 +1,94 @@
+"""Local energies of lattice mixtures, tabulated so that a site's energy costs one gather per axis.
+
+    e_i(w) = Σ_axes T_axis[w, s_−, s_+],     T[w, u, v] = bond_−[w, u] + bond_+[w, v] + field[w]/d
+
+Gathers are what a lattice update costs on a CPU, so both neighbours along an axis share one table. Beyond
+``LARGEST_TABLE`` entries it would fall out of the cache, and bonds are looked up one by one.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from matterlearn.core.discrete import AbstractKernel
+from matterlearn.core.lattice import Lattice
+
+LARGEST_TABLE = 1 << 18
+_ONE = lax.GatherDimensionNumbers(offset_dims=(), collapsed_slice_dims=(0,), start_index_map=(0,))
+
+
+class LatticeState(NamedTuple):
+    """Species at every site: 0 is the solvent."""
+
+    species: Int[Array, "..."]
+
+
+def species_dtype(species: int):
+    """Smallest integer type for the species and the wall."""
+    return jnp.int8 if species < 127 else jnp.int16
+
+
+class LatticeKernel(AbstractKernel):
+    """Nearest-neighbour energies, isotropic (one axis in ``tables``) or by direction (one entry per axis).
+
+    ``tables`` is [axis, w, s_−, s_+] flattened per axis, or [2 axes, w, s] where that is too large.
+    """
+
+    values: int = eqx.field(static=True)
+    lattice: Lattice = eqx.field(static=True)
+    wall: int = eqx.field(static=True)
+    paired: bool = eqx.field(static=True)
+    tables: Float[Array, "axis entry"]
+
+    @property
+    def colours(self) -> int:
+        """Number of colours of sites."""
+        return self.lattice.layout.colours
+
+    def split(self, x: LatticeState) -> tuple:
+        """One array of species per colour."""
+        return self.lattice.layout.split(x.species)
+
+    def join(self, parts) -> LatticeState:
+        """Species on the lattice."""
+        return LatticeState(self.lattice.layout.join(parts))
+
+    def environment(self, parts, colour: int) -> list[Int[Array, "..."]]:
+        """Where in each table the row of a site's neighbours begins."""
+        found = [n.astype(jnp.int32) for n in self.lattice.layout.neighbors(parts, colour, self.wall)]
+        if not self.paired:
+            return found
+        return [before * (self.wall + 1) + after for before, after in zip(found[::2], found[1::2], strict=True)]
+
+    def site_energy(self, value, environment):
+        """Energy of a value at every site of the colour, kT_ref."""
+        row = value.astype(jnp.int32) * (self.wall + 1) ** (2 if self.paired else 1)
+        last = len(self.tables) - 1
+        terms = [gather(self.tables[min(k, last)], row + where) for k, where in enumerate(environment)]
+        return sum(terms[1:], terms[0])
+
+
+def gather(table: Float[Array, " entry"], index: Int[Array, "..."]) -> Float[Array, "..."]:
+    """``table[index]`` without the treatment of negative indices, which would double the work."""
+    mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return lax.gather(table, index[..., None], _ONE, (1,), mode=mode)
+
+
+def lattice_kernel(
+    lattice: Lattice, bonds: Float[Array, "direction q q"], field: Float[Array, " q"], values: int
+) -> LatticeKernel:
+    """Tabulate bonds [direction, w, neighbour] and fields; ``direction`` is 2 (isotropic) or 2 per axis."""
+    q = field.shape[0]
+    walled = jnp.pad(bonds, ((0, 0), (0, 0), (0, 1)))
+    share = field / len(lattice.shape)
+    paired = q * (q + 1) ** 2 <= LARGEST_TABLE
+    if paired:
+        tables = walled[0::2, :, :, None] + walled[1::2, :, None, :] + share[:, None, None]
+    else:
+        tables = walled + share[:, None] / 2
+        if len(bonds) == 2:  # isotropic: both directions of every axis use the same table
+            tables = tables[:1]
+    return LatticeKernel(values, lattice, q, paired, tables.reshape(len(tables), -1))

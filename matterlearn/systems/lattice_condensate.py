@@ -1,0 +1,161 @@
+"""Lattice condensate: a mixture of molecular species on a square or cubic lattice, one molecule or solvent per site.
+
+    E(σ) = Σ_bonds J[σ_x, σ_y] + Σ_x μ[σ_x],        σ_x ∈ {0 (solvent), 1 … N, surface species}
+
+in the gauge where the solvent has no energy: J[0, a] = 0 and μ_0 = 0. On a periodic lattice this loses nothing,
+because J_ab + u_a + u_b with μ_a − z u_a is the same model for every u. Lower J sticks; a positive μ disfavours a
+species. Surface species never move: they stand where a task clamps them. The couplings are J (one per unordered
+pair) and μ, so ∂E/∂J_ab is the number of ab contacts and ∂E/∂μ_a the number of a molecules.
+
+| quantity | unit |
+|---|---|
+| J, μ | kT_ref |
+
+A periodic side of length 2 joins its two planes twice (24 bonds on 2x2x2); odd periodic sides are sampled in three
+colours instead of two. Source: [chalk2024learning]. Limits: nearest neighbours only.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> system = Config(kind="lattice_condensate", shape=[2, 2], periodic=False, species=1, coupling=-1.0).build(None)
+    >>> system.energy(LatticeState(jnp.ones((2, 2), jnp.int8))).item()
+    -4.0
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from pydantic import Field
+
+from matterlearn.core.discrete import AbstractDiscreteSystem
+from matterlearn.core.lattice import Lattice
+from matterlearn.core.lattice_kernel import LatticeKernel, LatticeState, lattice_kernel, species_dtype
+from matterlearn.core.mixture import check_lattice, periodic_sides
+from matterlearn.core.symmetric import pack, size, unpack
+from matterlearn.spec import Problem, Spec
+
+MOST_COUNTED = 64  # species: up to here contacts are counted by matrix products, beyond by table lookups
+
+
+class LatticeCondensate(AbstractDiscreteSystem):
+    """Species with symmetric contact energies; see the module's docstring."""
+
+    coupling: Float[Array, " pair"]
+    chemical_potential: Float[Array, " species"]
+    lattice: Lattice = eqx.field(static=True)
+    composition: tuple[int, ...] | None = eqx.field(static=True, default=None)
+
+    @property
+    def dims(self):
+        """Rows and columns, layers first in a cubic lattice."""
+        return {"species": ("layer", "row", "column")[-len(self.lattice.shape) :]}
+
+    @property
+    def mobile(self) -> int:
+        """Species that move, without the solvent."""
+        return self.chemical_potential.shape[-1]
+
+    def contact_energies(self) -> Float[Array, "q q"]:
+        """J over solvent and all species."""
+        return jnp.pad(unpack(self.coupling), ((1, 0), (1, 0)))
+
+    def site_energies(self) -> Float[Array, " q"]:
+        """μ over solvent and all species; 0 for those that never move."""
+        solutes = self.contact_energies().shape[0] - 1
+        return jnp.pad(self.chemical_potential, (1, solutes - self.mobile))
+
+    def energy(self, x: LatticeState, neighbors=None) -> Float[Array, ""]:
+        """Energy, kT_ref."""
+        J, mu = self.contact_energies(), self.site_energies()
+        sites, q = x.species.astype(jnp.int32), len(mu)
+        pairs = [self.lattice.shifted(sites, axis, q) for axis in range(sites.ndim)]
+        if q > MOST_COUNTED:
+            walled = jnp.pad(J, ((0, 0), (0, 1)))
+            return jnp.sum(mu[sites]) + sum(jnp.sum(walled[sites, pair]) for pair in pairs)
+        here = jax.nn.one_hot(sites.ravel(), q, dtype=J.dtype)  # the wall, q, has no entry
+        contacts = sum(here.T @ jax.nn.one_hot(pair.ravel(), q, dtype=J.dtype) for pair in pairs)
+        return jnp.sum(contacts * J) + jnp.sum(here, 0) @ mu
+
+    def init_state(self, key) -> LatticeState:
+        """Species at random places, in the given numbers or uniformly."""
+        dtype = species_dtype(len(self.site_energies()))
+        if self.composition is None:
+            species = jax.random.randint(key, self.lattice.shape, 0, self.mobile + 1)
+        else:
+            ordered = np.repeat(np.arange(len(self.composition)), self.composition)
+            species = jax.random.permutation(key, jnp.asarray(ordered)).reshape(self.lattice.shape)
+        return LatticeState(species.astype(dtype))
+
+    def kernel(self) -> LatticeKernel:
+        """Local energies for samplers."""
+        J = self.contact_energies()
+        return lattice_kernel(self.lattice, jnp.stack([J, J]), self.site_energies(), self.mobile + 1)
+
+    def named_couplings(self):
+        """J and μ with the solvent, whose energies are 0."""
+        return {
+            "couplings": (("species", "species_other"), self.contact_energies()),
+            "chemical_potentials": (("species",), self.site_energies()),
+        }
+
+
+class Config(Spec):
+    """Lattice condensate in a scenario."""
+
+    kind: Literal["lattice_condensate"]
+    discrete: ClassVar[bool] = True
+    shape: Annotated[list[int], Field(min_length=2, max_length=3)] = Field(
+        description="sides of the lattice, sites", examples=[[4, 4], [3, 3], [2, 2, 2], [4, 5]]
+    )
+    periodic: bool | list[bool] = Field(
+        default=True, description="whether sides wrap around: one answer, or one per side",
+        examples=[True, True, False, [True, False]],
+    )  # fmt: skip
+    species: int = Field(ge=1, le=1000, description="species that move, without the solvent", examples=[2])
+    surface_species: int = Field(default=0, ge=0, le=30_000, description="species that stand where they are clamped")
+    coupling: float = Field(default=0.0, description="initial J between all species, kT_ref; negative sticks")
+    couplings: list[list[float]] | None = Field(
+        default=None, description="initial J_ab, symmetric, without the solvent, kT_ref",
+        examples=[[[-1.0, 0.5], [0.5, -1.0]]],
+    )  # fmt: skip
+    chemical_potential: float | list[float] = Field(
+        default=0.0, description="initial μ of each moving species, kT_ref; positive disfavours", examples=[[0.3, 0.7]]
+    )
+    composition: list[int] | None = Field(
+        default=None, description="initial numbers of sites of the solvent and each moving species; null is random"
+    )
+
+    def check(self, scenario):
+        """Lattice, couplings and composition are possible."""
+        yield from check_lattice(self, scenario)
+        n = self.species + self.surface_species
+        rows = self.couplings
+        if rows is not None and (len(rows) != n or any(len(row) != n for row in rows)):
+            yield Problem(("couplings",), f"needs {n} rows of {n} numbers, one per species without the solvent")
+        elif rows is not None:
+            wrong = [(a, b) for a in range(n) for b in range(a) if rows[a][b] != rows[b][a]]
+            if wrong:
+                a, b = wrong[0]
+                yield Problem(
+                    ("couplings",),
+                    f"is not symmetric: J[{a + 1}, {b + 1}] = {rows[a][b]:g} but J[{b + 1}, {a + 1}] = "
+                    f"{rows[b][a]:g}; they are one coupling",
+                )
+        mu = self.chemical_potential
+        if isinstance(mu, list) and len(mu) != self.species:
+            yield Problem(("chemical_potential",), f"{len(mu)} numbers for {self.species} moving species")
+
+    def build(self, key) -> LatticeCondensate:
+        """The system; ``key`` is unused because couplings start as given."""
+        del key
+        n = self.species + self.surface_species
+        given = pack(jnp.asarray(self.couplings, float)) if self.couplings else jnp.full(size(n), float(self.coupling))
+        return LatticeCondensate(
+            coupling=given,
+            chemical_potential=jnp.broadcast_to(jnp.asarray(self.chemical_potential, float), (self.species,)),
+            lattice=Lattice(tuple(self.shape), periodic_sides(self)),
+            composition=None if self.composition is None else tuple(self.composition),
+        )
