@@ -14,7 +14,8 @@ UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
 def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_time: float):
     """The whole DataTree of a run."""
-    groups = {"/": _observables(experiment, recall, recalled, _retention(experiment, learned) if learned else [])}
+    kept = _retention(experiment, learned) if learned else []
+    groups = {"/": _observables(experiment, system, recall, recalled, kept)}
     if learned is not None:
         groups["/learning"] = _learning(experiment, system, learned)
     groups["/couplings"] = _couplings(experiment.task, system)
@@ -33,7 +34,7 @@ def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_
     return results.to_tree(groups, attrs | experiment.task.annotations(system))
 
 
-def _observables(experiment, recall, recalled, variables: list) -> Group:
+def _observables(experiment, system, recall, recalled, variables: list) -> Group:
     for observable in experiment.observables:
         if observable.name not in recalled:
             continue  # a state-valued observable: see the trajectory
@@ -44,6 +45,8 @@ def _observables(experiment, recall, recalled, variables: list) -> Group:
         labels = observable.units, observable.long_name
         variables.append(Variable(observable.name, dims, values, *labels, coords))
         variables += [Variable(**s._asdict(), coords=observable.coords()) for s in observable.summary(values)]
+    for reference in experiment.task.references(system, experiment.dynamics):
+        variables.append(Variable(**reference._asdict()))
     labels = [
         Variable(name, ("replica",), label.values, label.units, label.long_name)
         for name, label in recall.labels.items()
@@ -62,7 +65,7 @@ def _learning(experiment, system, learned) -> Group:
             continue
         coords = {"update": learned["update"][-len(values):]}
         units = "kT_ref" if name.startswith("couplings") else "1"
-        dims = ("update", *_coupling_dims(system, name))
+        dims = ("update", *(_coupling_dims(system, name) if values.ndim > 1 else ()))
         long_name = str(shapes.get(name, name.replace("_", " ")))
         variables.append(Variable(name, dims, values, units, long_name, coords))
     labels = [
@@ -95,10 +98,9 @@ def _retention(experiment, learned) -> list[Variable]:
 
 
 def _coupling_dims(system, label: str) -> tuple[str, ...]:
-    for name, (dims, _) in system.named_couplings().items():
-        if name == "couplings" or label.endswith(name):
-            return dims
-    raise KeyError(label)
+    found = system.named_couplings()
+    own = [dims for name, (dims, _) in found.items() if name != "couplings" and f"_{name}" in label]
+    return own[0] if own else found["couplings"][0]
 
 
 def _couplings(task, system) -> Group:

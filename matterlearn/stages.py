@@ -129,7 +129,7 @@ class Learning:
         """Parameters of the blank material."""
         theta = self.rule.parameters(self.system)
         lists = self._allocate(theta, 0, 0)
-        state = self.rule.init(self.key, self.system, self.dynamics)
+        state = self.rule.init(self.key, self.system, self.dynamics, self.replicas)
         carry = LearningCarry(theta, self.optimizer.init(theta), state, jnp.zeros((), jnp.int32), lists)
         # Python scalars and weak types would make the second update compile again.
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), carry)
@@ -141,7 +141,7 @@ class Learning:
 
     def first_records(self, carry):
         """The couplings before the first update; nothing was shown yet."""
-        return self._records(carry, -1, {}, 0)
+        return self._records(carry, -1, None, 0)
 
     def advance(self, carry, begin, count):
         """``count`` updates."""
@@ -150,23 +150,25 @@ class Learning:
             memory = self.memory(update)
             if carry.neighbors is not None:  # a list belongs to one presentation
                 carry = carry._replace(neighbors=self._allocate(carry.parameters, update, capacity(carry.neighbors)))
-            carry, moments = learn(
+            carry, info = learn(
                 self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer, carry,
                 jnp.asarray(memory), self.replicas, self.duration,
             )  # fmt: skip
             if (update + 1) % self.record == 0 or update + 1 == self.total:
-                parts.append(self._records(carry, memory, moments, update + 1))
+                parts.append(self._records(carry, memory, info, update + 1))
         return carry, {k: np.concatenate([p[k] for p in parts]) for k in (parts[0] if parts else {})}
 
-    def _records(self, carry, memory, moments, update):
+    def _records(self, carry, memory, info, update):
         traces = {"update": np.asarray([update]), "memory_shown": np.asarray([memory])}
         system = self.rule.couple(self.system, carry.parameters)
         trees = {"couplings": couplings(system), self.rule.parameter_name: carry.parameters}
-        trees |= {f"{phase}_moment": stats.mean for phase, stats in moments.items()}
+        for phase, stats in info.phases.items() if info else ():
+            trees |= {f"{phase}_moment": stats.mean, f"{phase}_moment_sem": stats.sem}
         for label, tree in trees.items():
             for name, (_, values) in named(system, tree, label).items():
                 traces[name] = np.asarray(values)[None]
-        return traces
+        numbers = self.task.evaluate(system, self.dynamics) | (info.numbers if info else {})
+        return traces | {name: np.asarray(value)[None] for name, value in numbers.items()}
 
     def trouble(self, carry, after, begin, count):
         """Whether the parameters stopped being finite."""
@@ -222,7 +224,8 @@ def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas,
     )
     steps, optimizer_state = optimizer.update(grads, carry.optimizer, carry.parameters)
     parameters = optax.apply_updates(carry.parameters, steps)
-    return LearningCarry(parameters, optimizer_state, state, carry.update + 1, info.neighbors), info.phases
+    after = LearningCarry(parameters, optimizer_state, state, carry.update + 1, info.neighbors)
+    return after, info._replace(neighbors=None)
 
 
 @eqx.filter_jit

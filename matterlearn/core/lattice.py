@@ -130,7 +130,7 @@ class Coloured:
         for tick, n, periodic in zip(ticks, self.lattice.shape, self.lattice.periodic, strict=True):
             tick[-1] = 2 if periodic and n % 2 else tick[-1]
         colours = 3 if any(2 in tick for tick in ticks) else 2
-        labels = sum(np.meshgrid(*ticks, indexing="ij")).ravel() % colours
+        labels = np.sum(np.meshgrid(*ticks, indexing="ij"), 0).ravel() % colours
         return [np.flatnonzero(labels == c) for c in range(colours)]
 
     def split(self, x: Array) -> tuple[Array, ...]:

@@ -6,12 +6,12 @@ Gathers are what a lattice update costs on a CPU, so both neighbours along an ax
 ``LARGEST_TABLE`` entries it would fall out of the cache, and bonds are looked up one by one.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from matterlearn.core.discrete import AbstractKernel
 from matterlearn.core.lattice import Lattice
@@ -24,6 +24,18 @@ class LatticeState(NamedTuple):
     """Species at every site: 0 is the solvent."""
 
     species: Int[Array, "..."]
+
+
+class LatticeMixture(Protocol):
+    """Species on a lattice, as tasks see them: ``mobile`` species may be proposed, 0 being the solvent."""
+
+    lattice: Lattice
+    composition: tuple[int, ...] | None
+
+    @property
+    def mobile(self) -> int: ...
+    def site_energies(self) -> Float[Array, " q"]: ...
+    def complete(self, key: Key[Array, ""], x: LatticeState, held: LatticeState) -> LatticeState: ...
 
 
 def species_dtype(species: int):

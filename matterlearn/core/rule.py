@@ -26,21 +26,32 @@ class Batch(NamedTuple):
     x: State  # leading replica axis
     duration: Float[Array, ""]
     neighbors: Any = None  # leading replica axis
+    free: Drive | None = None  # what stays imposed in the free phase; leading replica axis
 
 
 class PhaseStats(NamedTuple):
-    """⟨∂E/∂θ⟩ in one phase: mean over samples and replicas, its standard error over replicas, replica count."""
+    """⟨∂E/∂θ⟩ in one phase over samples and replicas.
+
+    ``sem`` is the standard error over replicas, ``n`` their number, ``variance`` that of a single sample: how far
+    ``variance / sem²`` falls short of the number of samples tells how correlated they are.
+    """
 
     mean: PyTree
     sem: PyTree
     n: Int[Array, ""]
+    variance: PyTree
+
+    def effective_samples(self) -> PyTree:
+        """Independent samples that would give the same standard error; NaN where ∂E/∂θ does not fluctuate."""
+        return jax.tree.map(lambda v, s: jnp.where(s > 0, v / s**2, jnp.nan), self.variance, self.sem)
 
 
 class RuleInfo(NamedTuple):
-    """Diagnostics of one update: statistics by phase name, and the neighbour lists as the phases left them."""
+    """Diagnostics of one update: statistics by phase name, the neighbour lists as the phases left them, numbers."""
 
     phases: dict[str, PhaseStats]
     neighbors: Any = None
+    numbers: dict[str, Float[Array, ""]] = {}
 
 
 class AbstractRule(eqx.Module):
@@ -64,9 +75,9 @@ class AbstractRule(eqx.Module):
         del age
         return None
 
-    def init(self, key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics) -> Any:
+    def init(self, key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics, replicas: int) -> Any:
         """State of the rule (persistent chains, buffers). Default: none."""
-        del key, system, dynamics
+        del key, system, dynamics, replicas
 
     @abc.abstractmethod
     def estimate(
@@ -103,24 +114,35 @@ def phase_statistics(
 
     def one(key, drive, state):
         def sample(carry, count):
-            state, total = carry
+            state, total, squares = carry
             state = advance(key, system, dynamics, drive, state, count)
             moment = coupling_gradient(system, state.x, state.neighbors)
-            return (state, jax.tree.map(jnp.add, total, moment)), None
+            squares = jax.tree.map(lambda s, m: s + m**2, squares, moment)
+            return (state, jax.tree.map(jnp.add, total, moment), squares), None
 
         zero = jax.tree.map(jnp.zeros_like, couplings(system))
-        (state, total), _ = jax.lax.scan(sample, (state, zero), steps)
-        return jax.tree.map(lambda t: t / samples, total), state
+        (state, total, squares), _ = jax.lax.scan(sample, (state, zero, zero), steps)
+        return jax.tree.map(lambda t: t / samples, (total, squares)), state
 
     n = jax.tree.leaves(state.x)[0].shape[0]
     keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
-    moments, state = map_replicas(one, state.neighbors)(keys, drive, state)
+    (moments, squares), state = map_replicas(one, state.neighbors)(keys, drive, state)
     mean = jax.tree.map(lambda m: jnp.mean(m, 0), moments)
     if n > 1:
         sem = jax.tree.map(lambda m: jnp.std(m, 0, ddof=1) / jnp.sqrt(n), moments)
     else:
         sem = jax.tree.map(lambda m: jnp.full_like(m, jnp.nan), mean)
-    return PhaseStats(mean, sem, jnp.asarray(n)), state
+    variance = jax.tree.map(lambda s, m: jnp.maximum(jnp.mean(s, 0) - m**2, 0.0), squares, mean)
+    return PhaseStats(mean, sem, jnp.asarray(n), variance), state
+
+
+def start_phase(
+    key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics, drive: Drive, x: State, neighbors: Any
+) -> DynState:
+    """State of the dynamics at the start of a phase; drive, x and lists are replicated."""
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(jax.tree.leaves(x)[0])))
+    one = lambda k, d, y, n: dynamics.init(k, system, d, y, system.refresh(n, y))  # noqa: E731
+    return map_replicas(one, neighbors)(keys, drive, x, neighbors)
 
 
 def map_replicas(function, neighbors: Any):

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from matterlearn.core.drive import Drive
+from matterlearn.core.dynamics import AbstractDynamics
+from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import AbstractSystem, State
 
@@ -58,6 +60,16 @@ class AbstractTask(eqx.Module):
     def overlap(self, system: AbstractSystem, state) -> Float[Array, " memory"]:
         """Overlap of a sample with every memory, 1 for perfect recall."""
         raise NotImplementedError(f"{type(self).__name__} stores no memories that a state could overlap with")
+
+    def evaluate(self, system: AbstractSystem, dynamics: AbstractDynamics) -> dict[str, float]:
+        """How well the system does the task, in numbers that learning records as it goes. Default: none."""
+        del system, dynamics
+        return {}
+
+    def references(self, system: AbstractSystem, dynamics: AbstractDynamics) -> list[Summary]:
+        """Exact values to draw beside what recall measures; their names end in ``_theory``. Default: none."""
+        del system, dynamics
+        return []
 
     def annotations(self, system: AbstractSystem) -> dict[str, float]:
         """Numbers from theory that belong to the whole run, for the results' root attributes. Default: none."""

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from pydantic import Field
 
-from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, map_replicas, phase_statistics
+from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, phase_statistics, start_phase
 from matterlearn.core.symmetric import pack, unpack
 from matterlearn.core.system import couplings, with_couplings
 from matterlearn.spec import Spec
@@ -99,9 +99,7 @@ class HebbianLinkers(AbstractRule):
 
     def estimate(self, key, system, dynamics, state, batch: Batch, *, parameters):
         """Minus the change of the linkers in one exposure, to be taken with a learning rate of 1."""
-        start = map_replicas(lambda d, x, n: dynamics.init(key, system, d, x, n), batch.neighbors)(
-            batch.drive, batch.x, batch.neighbors
-        )
+        start = start_phase(key, system, dynamics, batch.drive, batch.x, batch.neighbors)
         wake, end = phase_statistics(
             key, system, dynamics, batch.drive, start, samples=self.samples, stride=self.stride, relax=self.relax
         )

@@ -26,7 +26,6 @@ from typing import Annotated, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 from pydantic import Field
 
@@ -34,7 +33,7 @@ from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.lattice import Lattice
 from matterlearn.core.lattice_kernel import LatticeKernel, LatticeState, lattice_kernel, species_dtype
 from matterlearn.core.mixture import check_lattice, periodic_sides
-from matterlearn.core.symmetric import pack, size, unpack
+from matterlearn.core.symmetric import index, pack, size, unpack
 from matterlearn.spec import Problem, Spec
 
 MOST_COUNTED = 64  # species: up to here contacts are counted by matrix products, beyond by table lookups
@@ -69,25 +68,35 @@ class LatticeCondensate(AbstractDiscreteSystem):
 
     def energy(self, x: LatticeState, neighbors=None) -> Float[Array, ""]:
         """Energy, kT_ref."""
-        J, mu = self.contact_energies(), self.site_energies()
+        mu = self.site_energies()
         sites, q = x.species.astype(jnp.int32), len(mu)
         pairs = [self.lattice.shifted(sites, axis, q) for axis in range(sites.ndim)]
         if q > MOST_COUNTED:
-            walled = jnp.pad(J, ((0, 0), (0, 1)))
-            return jnp.sum(mu[sites]) + sum(jnp.sum(walled[sites, pair]) for pair in pairs)
+            bound = [(sites > 0) & (pair > 0) & (pair < q) for pair in pairs]
+            places = [index(sites - 1, pair - 1, q - 1) for pair in pairs]
+            energies = [jnp.where(b, self.coupling[p], 0.0) for b, p in zip(bound, places, strict=True)]
+            return jnp.sum(mu[sites]) + sum(jnp.sum(e) for e in energies)
+        J = self.contact_energies()
         here = jax.nn.one_hot(sites.ravel(), q, dtype=J.dtype)  # the wall, q, has no entry
         contacts = sum(here.T @ jax.nn.one_hot(pair.ravel(), q, dtype=J.dtype) for pair in pairs)
         return jnp.sum(contacts * J) + jnp.sum(here, 0) @ mu
 
     def init_state(self, key) -> LatticeState:
         """Species at random places, in the given numbers or uniformly."""
-        dtype = species_dtype(len(self.site_energies()))
+        blank = jnp.zeros(self.lattice.shape, species_dtype(len(self.site_energies())))
+        return self.complete(key, LatticeState(blank), LatticeState(jnp.zeros_like(blank, bool)))
+
+    def complete(self, key, x: LatticeState, held: LatticeState) -> LatticeState:
+        """Random species wherever nothing is held; together with what is held they have the given numbers."""
         if self.composition is None:
             species = jax.random.randint(key, self.lattice.shape, 0, self.mobile + 1)
         else:
-            ordered = np.repeat(np.arange(len(self.composition)), self.composition)
-            species = jax.random.permutation(key, jnp.asarray(ordered)).reshape(self.lattice.shape)
-        return LatticeState(species.astype(dtype))
+            taken = jnp.bincount(jnp.where(held.species, x.species, -1).ravel() + 1, length=self.mobile + 2)[1:]
+            left = jnp.cumsum(jnp.asarray(self.composition) - taken)
+            lot = jnp.where(held.species.ravel(), 2.0, jax.random.uniform(key, (self.lattice.sites,)))
+            rank = jnp.argsort(jnp.argsort(lot))  # among the free sites, which come first
+            species = jnp.searchsorted(left, rank, side="right").reshape(self.lattice.shape)
+        return LatticeState(jnp.where(held.species, x.species, species.astype(x.species.dtype)))
 
     def kernel(self) -> LatticeKernel:
         """Local energies for samplers."""

@@ -33,7 +33,7 @@ def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) 
 
 
 def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):
-    state = rule.init(key, system, dynamics)
+    state = rule.init(key, system, dynamics, REPLICAS)
     taught = rule.couple(system, parameters)
     return rule.estimate(key, taught, dynamics, state, batch, parameters=parameters)
 

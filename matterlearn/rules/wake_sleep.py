@@ -1,0 +1,113 @@
+"""Wake–sleep (Boltzmann-machine) learning: the free matter is taught to fluctuate like the clamped one.
+
+    kT ∂KL(Q‖P_θ)/∂θ = ⟨∂E/∂θ⟩_clamped − ⟨∂E/∂θ⟩_free
+
+Awake, the visible part of the matter is clamped to data and the hidden part follows; asleep, nothing but the
+batch's own conditions is clamped. Descent on the relative entropy of data Q and model P_θ makes contacts that the
+data have more often more attractive (E adds +J n; with the weight convention E = −Σ w s s the sign flips). An
+energy penalty ½ ``decay`` θ² per coupling keeps them finite where data are deterministic.
+
+Where the sleeping chains start decides the bias: ``persistent`` goes on from the last update (PCD, exact for small
+steps), ``clamped`` from the end of the waking phase (CD-k, biased, but quick where each sample has a condition of
+its own).
+
+| quantity | unit |
+|---|---|
+| ∂E/∂θ, gradient | that of E/θ; J and μ in kT_ref |
+
+Source: [ackley1985], [chalk2024learning], [tieleman2008training], [hinton2002training]. Limits: correlated samples
+bias nothing but widen the error bars, which come from independent replicas; see ``effective_samples`` in results.
+
+Example:
+    >>> Config(kind="wake_sleep", samples=5).build().samples
+    5
+"""
+
+from typing import ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from pydantic import Field
+
+from matterlearn.core.drive import Drive
+from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, phase_statistics, start_phase
+from matterlearn.spec import Spec
+
+
+class WakeSleep(AbstractRule):
+    """Clamped minus free moments; the rule's state is the sample of every sleeping chain."""
+
+    decay: Float[Array, ""]
+    samples: int = eqx.field(static=True)
+    stride: int = eqx.field(static=True)
+    relax: int = eqx.field(static=True)
+    persistent: bool = eqx.field(static=True)
+
+    def init(self, key, system, dynamics, replicas):
+        """Disordered chains."""
+        del dynamics
+        return jax.vmap(system.init_state)(jax.random.split(key, replicas))
+
+    def estimate(self, key, system, dynamics, state, batch: Batch, *, parameters):
+        """kT times the gradient of the relative entropy, with statistics of both phases."""
+        wake_key, sleep_key = jax.random.split(key)
+        settings = {"samples": self.samples, "stride": self.stride, "relax": self.relax}
+        start = start_phase(wake_key, system, dynamics, batch.drive, batch.x, batch.neighbors)
+        wake, awake = phase_statistics(wake_key, system, dynamics, batch.drive, start, **settings)
+        free = batch.free if batch.free is not None else _nothing(batch)
+        x = state if self.persistent else awake.x
+        start = start_phase(sleep_key, system, dynamics, free, x, awake.neighbors)
+        sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
+        slope = jax.tree.map(lambda w, s, p: w - s + self.decay * p, wake.mean, sleep.mean, parameters)
+        neighbors = _larger(awake.neighbors, asleep.neighbors)
+        return slope, asleep.x, RuleInfo({"wake": wake, "sleep": sleep}, neighbors, diagnostics(wake, sleep))
+
+
+def diagnostics(wake: PhaseStats, sleep: PhaseStats) -> dict[str, Float[Array, ""]]:
+    """How large the gradient is, how well it is known, and how many independent samples the sleeping chains gave.
+
+    The effective sample size is that of the worst-known coupling among those that fluctuate: slow modes hide in
+    single couplings, not in the energy.
+    """
+    square = lambda tree: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))  # noqa: E731
+    gap = jax.tree.map(jnp.subtract, wake.mean, sleep.mean)
+    counts = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(sleep.effective_samples())])
+    return {
+        "gradient_norm": jnp.sqrt(square(gap)),
+        "gradient_noise": jnp.sqrt(square(wake.sem) + square(sleep.sem)),
+        "effective_samples": jnp.nanmin(counts, initial=jnp.inf),
+    }
+
+
+def _nothing(batch: Batch) -> Drive:
+    """The free phase of a batch without conditions: nothing imposed, at the strength of its drive."""
+    return Drive(strength=batch.drive.strength)
+
+
+def _larger(first, second):
+    """The second lists, asking for whatever either phase asked for."""
+    if first is None:
+        return None
+    return eqx.tree_at(lambda lists: lists.needed, second, jnp.maximum(first.needed, second.needed))
+
+
+class Config(Spec):
+    """Wake–sleep learning in a scenario."""
+
+    kind: Literal["wake_sleep"]
+    provides: ClassVar[tuple[str, ...]] = ("gradient_norm", "gradient_noise", "effective_samples")
+    samples: int = Field(default=10, ge=1, description="samples per phase, update and replica", examples=[4])
+    stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
+    relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[5])
+    chains: Literal["persistent", "clamped"] = Field(
+        default="persistent", description="where sleep starts: where the last sleep or where the waking phase ended",
+        examples=["persistent", "clamped"],
+    )  # fmt: skip
+    decay: float = Field(default=0.0, ge=0, description="stiffness of a penalty ½ decay θ² on every coupling")
+
+    def build(self) -> WakeSleep:
+        """The rule."""
+        decay = jnp.asarray(float(self.decay))
+        return WakeSleep(decay, self.samples, self.stride, self.relax, self.chains == "persistent")

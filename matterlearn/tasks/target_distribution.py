@@ -1,0 +1,225 @@
+"""A distribution over patterns on the visible sites of a lattice, to be learned and then inferred from parts of it.
+
+    Q(v) = Σ_k w_k δ(v, pattern k)
+
+Learning clamps the visible sites to patterns drawn from Q; all other sites are hidden, and species that no pattern
+shows are hidden species. Recall clamps the sites in ``given`` and lets the matter infer the rest, so any subset of
+variables can be asked for given any other. Where the lattice is small enough the relative entropy KL(Q ‖ P) to the
+model and all conditional probabilities are exact, by enumeration (``matterlearn.theory.enumeration``).
+
+Source: [ackley1985], [chalk2024learning]. Limits: enumeration up to 2^20 states.
+
+Example:
+    >>> config = Config(kind="target_distribution", patterns=[[1, 1], [2, 2]], visible=[[0, 0], [0, 1]])
+    >>> config.weight_list
+    [0.5, 0.5]
+"""
+
+from typing import Any, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from pydantic import Field
+
+from matterlearn.core.drive import Drive
+from matterlearn.core.lattice_kernel import LatticeMixture, LatticeState, species_dtype
+from matterlearn.core.observable import Summary
+from matterlearn.core.rule import Batch
+from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._oracle import Oracle, oracle
+
+
+class TargetDistribution(AbstractTask):
+    """Patterns with weights on visible sites; ``patterns`` are whole lattices, 0 where nothing is visible."""
+
+    patterns: Int[Array, "pattern ..."]
+    weights: Float[Array, " pattern"]
+    visible: Bool[Array, "..."]
+    given: tuple[tuple[tuple[int, ...], int], ...] = eqx.field(static=True)
+    oracle: Oracle | None = eqx.field(static=True)
+
+    @property
+    def memory_count(self) -> int:
+        """One: all patterns are shown together."""
+        return 1
+
+    def teach(self, system, memory):
+        """The system itself."""
+        del memory
+        return system
+
+    def present(self, key, system: LatticeMixture, memory, replicas, duration) -> Batch:
+        """Patterns in proportion to their weights (systematic sampling), clamped on the visible sites."""
+        del memory
+        draw, fill = jax.random.split(key)
+        place = (jnp.arange(replicas) + jax.random.uniform(draw)) / replicas
+        shown = self.patterns[jnp.searchsorted(jnp.cumsum(self.weights), place * jnp.sum(self.weights))]
+        target = LatticeState(shown)
+        held = LatticeState(jnp.broadcast_to(self.visible, shown.shape))
+        x = jax.vmap(system.complete)(jax.random.split(fill, replicas), target, held)
+        drive = Drive(target=target, clamped=held, strength=_constant(replicas))
+        return Batch(drive, x, jnp.asarray(duration))
+
+    def recall(self, key, system: LatticeMixture, replicas) -> Recall:
+        """Disordered starts with the given sites clamped."""
+        held, target = np.zeros(self.visible.shape, bool), np.zeros(self.visible.shape, int)
+        for site, species in self.given:
+            held[site], target[site] = True, species
+        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
+        held, target = LatticeState(jnp.asarray(held)), LatticeState(jnp.asarray(target, self.patterns.dtype))
+        x = jax.vmap(lambda k: system.complete(k, target, held))(keys)
+        spread = lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf)))  # noqa: E731
+        drive = jax.tree.map(spread, Drive(target=target, clamped=held if self.given else None))
+        return Recall(jax.tree.map(spread, system), drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
+
+    def overlap(self, system, state) -> Float[Array, " memory"]:
+        """Fraction of the visible sites that agree with each pattern."""
+        del system
+        same = (self.patterns == state.x.species) & self.visible
+        return jnp.sum(same, range(1, same.ndim)) / self.visible.sum()
+
+    def evaluate(self, system, dynamics: Any) -> dict[str, float]:
+        """KL(Q ‖ P) in nats, where the lattice can be enumerated."""
+        return {} if self.oracle is None else {"kl": self.oracle.kl(system, _final(dynamics.kT))}
+
+    def references(self, system: LatticeMixture, dynamics: Any) -> list[Summary]:
+        """What the trained model and the target itself say of every site, given the clamped ones."""
+        if self.oracle is None:
+            return []
+        species, given = len(system.site_energies()), dict(self.given)
+        model = self.oracle.model_marginals(system, _final(dynamics.kT), given, species)
+        target = self.oracle.target_marginals(given, species)
+        words, dims = "probability of a species on a site, given the clamped ones", ("site", "species")
+        return [
+            Summary("marginal_theory", dims, model, "1", f"{words}: exact for the trained model"),
+            Summary("marginal_target", dims, target, "1", f"{words}: target"),
+        ]
+
+
+def _final(kT) -> float:
+    """Where a temperature schedule ends."""
+    return float(kT(jnp.asarray(1e12)))
+
+
+def _constant(replicas: int):
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
+
+
+class Given(Spec):
+    """A species clamped on a site during recall."""
+
+    site: list[int]
+    species: int = Field(ge=0)
+
+
+class Discs(Spec):
+    """One pattern: concentric discs (spheres) around the middle of the lattice, solvent outside."""
+
+    radii: list[float] = Field(description="increasing radii, lattice constants")
+    species: list[int] = Field(description="species between each radius and the one before")
+
+
+class Config(Spec):
+    """Target distribution in a scenario."""
+
+    kind: Literal["target_distribution"]
+    provides: ClassVar[tuple[str, ...]] = ("kl", "marginal")
+    patterns: list[list[int]] | Discs = Field(
+        description="species on the visible sites, one list per pattern; or concentric discs", examples=[[[1], [2]]]
+    )
+    weights: list[float] | None = Field(default=None, description="weight of each pattern; null is equal weights")
+    visible: list[list[int]] | None = Field(
+        default=None, description="visible sites, in the order of the patterns; null is all sites, last index fastest",
+        examples=[[[0, 0]]],
+    )  # fmt: skip
+    given: list[Given] = Field(default=[], description="sites clamped during recall, to infer the others from")
+
+    @property
+    def weight_list(self) -> list[float]:
+        """Weights, normalised."""
+        count = len(self.patterns) if isinstance(self.patterns, list) else 1
+        weights = self.weights or [1.0] * count
+        return [w / sum(weights) for w in weights]
+
+    def check(self, scenario):
+        """Patterns fit the lattice, its species and, if nothing changes species, its composition."""
+        system = scenario.system
+        if not hasattr(system, "composition"):
+            yield Problem(("kind",), f"needs species on a lattice, which {system.kind!r} does not have")
+            return
+        yield from self._check_sites(system)
+        weights = self.weights or [1.0]
+        if min(weights) < 0 or sum(weights) <= 0:
+            yield Problem(("weights",), "weights are not negative, and at least one is positive")
+        if isinstance(self.patterns, Discs):
+            radii = self.patterns.radii
+            if len(radii) != len(self.patterns.species) or sorted(radii) != radii:
+                yield Problem(("patterns",), "needs one species per radius, and radii that increase")
+        elif self.weights is not None and len(self.weights) != len(self.patterns):
+            yield Problem(("weights",), f"{len(self.weights)} weights for {len(self.patterns)} patterns")
+        yield from self._check_values(scenario)
+
+    def _check_sites(self, system):
+        for name, sites in (("visible", self.visible or []), ("given", [g.site for g in self.given])):
+            for site in sites:
+                inside = len(site) == len(system.shape)
+                if not inside or any(not 0 <= i < n for i, n in zip(site, system.shape, strict=True)):
+                    yield Problem((name,), f"site {site} does not lie on a lattice of sides {system.shape}")
+                    return
+            if len({tuple(site) for site in sites}) < len(sites):
+                yield Problem((name,), "names a site twice")
+
+    def _check_values(self, scenario):
+        system = scenario.system
+        sites = len(self.visible) if self.visible else int(np.prod(system.shape))
+        rows = self.patterns if isinstance(self.patterns, list) else []
+        for row in rows:
+            if len(row) != sites:
+                yield Problem(("patterns",), f"a pattern of {len(row)} species for {sites} visible sites")
+                return
+        named = [s for row in rows for s in row] + [g.species for g in self.given]
+        named += [] if isinstance(self.patterns, list) else self.patterns.species
+        if named and not 0 <= min(named) <= max(named) <= system.species:
+            wrong = min(named) if min(named) < 0 else max(named)
+            yield Problem(("patterns",), f"species {wrong} is not among 0 (solvent) … {system.species}")
+            return
+        if system.composition is not None:
+            yield from self._check_composition(system, rows)
+
+    def _check_composition(self, system, rows):
+        """Clamped species never outnumber the composition."""
+        for name, row in [("patterns", row) for row in rows] + [("given", [g.species for g in self.given])]:
+            for species, available in enumerate(system.composition):
+                if row.count(species) > available:
+                    yield Problem(
+                        (name,),
+                        f"clamps {row.count(species)} sites to species {species}, but the composition has {available}; "
+                        "moves that conserve it could never show this",
+                    )
+                    return
+
+    def build(self, system) -> TargetDistribution:
+        """The task."""
+        shape = system.lattice.shape
+        visible = np.zeros(shape, bool)
+        sites = [tuple(site) for site in self.visible] if self.visible else list(np.ndindex(*shape))
+        patterns = np.zeros((len(self.weight_list), *shape), species_dtype(len(system.site_energies())))
+        if isinstance(self.patterns, list):
+            for k, row in enumerate(self.patterns):
+                for site, species in zip(sites, row, strict=True):
+                    patterns[(k, *site)] = species
+        else:
+            centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
+            distance = np.sqrt(((np.indices(shape) - centre) ** 2).sum(0))
+            for radius, species in list(zip(self.patterns.radii, self.patterns.species, strict=True))[::-1]:
+                patterns[0][distance < radius] = species
+        for site in sites:
+            visible[site] = True
+        given = tuple((tuple(g.site), g.species) for g in self.given)
+        exact = oracle(system, visible, patterns, self.weight_list)
+        weights = jnp.asarray(self.weight_list)
+        return TargetDistribution(jnp.asarray(patterns), weights, jnp.asarray(visible), given, exact)
