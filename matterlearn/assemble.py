@@ -44,7 +44,8 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
         coords = {"step": recalled["step"][due], **observable.coords()}
         labels = observable.units, observable.long_name
         variables.append(Variable(observable.name, dims, values, *labels, coords))
-        variables += [Variable(**s._asdict(), coords=observable.coords()) for s in observable.summary(values)]
+        summary = observable.summary(values, {name: label.values for name, label in recall.labels.items()})
+        variables += [Variable(**s._asdict(), coords=observable.coords()) for s in summary]
     for reference in experiment.task.references(system, experiment.dynamics):
         variables.append(Variable(**reference._asdict()))
     labels = [

@@ -47,7 +47,10 @@ class Observable(eqx.Module):
         """Labels of the observable's own axes. Default: none."""
         return {}
 
-    def summary(self, values: np.ndarray) -> list[Summary]:
-        """What only the whole record [replica, record, …] tells, such as populations with errors. Default: nothing."""
-        del values
+    def summary(self, values: np.ndarray, labels: dict[str, np.ndarray]) -> list[Summary]:
+        """What only the whole record [replica, record, …] tells, such as populations with errors. Default: nothing.
+
+        ``labels`` are the coordinates over replicas, ``cue`` among them.
+        """
+        del values, labels
         return []

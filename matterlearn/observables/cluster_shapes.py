@@ -39,7 +39,7 @@ class ClusterShapes(Observable):
         """Names of the shapes."""
         return {"shape": np.array(self.shapes)}
 
-    def summary(self, values) -> list[Summary]:
+    def summary(self, values, labels) -> list[Summary]:
         """Populations among complete clusters, jackknife error over replicas, sticky limit."""
         kept = values[:, int(self.discard * values.shape[1]) :].sum(1)  # [replica, shape]
         total = kept.sum(0)
