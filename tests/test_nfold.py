@@ -88,16 +88,6 @@ def test_rates_of_random_configurations(name, make, law):
         np.testing.assert_allclose(nfold.site_rates(tables, sites), plain.sum(1), rtol=1e-12)
 
 
-@kernels.compiled
-def picked(dense, sparse, sites, site, counts):
-    """How often each value is picked by equally spaced fractions."""
-    s, steps = sites[site], 3000
-    for step in range(steps):
-        kernels.change(dense, sparse, sites, site, (step + 0.5) / steps)
-        counts[sites[site]] += 1.0 / steps
-        sites[site] = s
-
-
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(("name", "make"), CASES)
 def test_values_are_picked_in_proportion_to_their_rates(name, make, law):
@@ -107,9 +97,10 @@ def test_values_are_picked_in_proportion_to_their_rates(name, make, law):
     sites = generator.integers(0, len(field), len(neighbors))
     work, plain = nfold.workspace(tables, sites), plain_rates(neighbors, bonds, field, sites, law, mobile, frozen)
     for site in np.flatnonzero(plain.sum(1)):
-        counts = np.zeros(mobile)
-        picked(work.dense, work.sparse, work.sites, site, counts)
-        np.testing.assert_allclose(counts, plain[site] / plain[site].sum(), atol=2.001 / 3000)
+        picked = np.empty(3000, np.int64)
+        kernels.pick_changes(work.dense, work.sparse, work.sites, site, (np.arange(3000) + 0.5) / 3000, picked)
+        shares = np.bincount(picked, minlength=mobile) / 3000
+        np.testing.assert_allclose(shares, plain[site] / plain[site].sum(), rtol=0, atol=2.001 / 3000)
 
 
 def test_sparse_tables_are_taken_where_they_cost_less():

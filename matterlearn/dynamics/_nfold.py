@@ -161,10 +161,10 @@ def tabulate_dense(
     >>> tabulate_dense(ring, np.zeros((2, 3, 3)), np.zeros(2)).dense.factor.shape    # direction, neighbour, value
     (2, 3, 2)
     """
-    given = _checked(neighbors, bonds, field, frozen, mobile, kT, law)
-    neighbors, bonds, field, frozen, mobile = given
+    neighbors, bonds, field, frozen, mobile = checked(neighbors, bonds, field, frozen, mobile, kT)
+    heat_bath = _is_heat_bath(law)
     factor = np.ascontiguousarray(np.exp(-bonds[:, :mobile].transpose(0, 2, 1)))
-    dense = Dense(neighbors, law == "heat_bath", np.exp(-field[:mobile]), factor, np.empty(mobile))
+    dense = Dense(neighbors, heat_bath, np.exp(-field[:mobile]), factor, np.empty(mobile))
     return Changes(neighbors, frozen, len(field), mobile, dense, None)
 
 
@@ -180,8 +180,8 @@ def tabulate_sparse(
     >>> tabulate_sparse(ring, np.zeros((2, 3, 3)), np.zeros(2)).sparse.partner.size
     0
     """
-    given = _checked(neighbors, bonds, field, frozen, mobile, kT, law)
-    neighbors, bonds, field, frozen, mobile = given
+    neighbors, bonds, field, frozen, mobile = checked(neighbors, bonds, field, frozen, mobile, kT)
+    heat_bath = _is_heat_bath(law)
     seen = bonds[:, :mobile].transpose(0, 2, 1)  # direction, neighbour, value
     if np.any(seen > 0):
         raise ValueError("the sparse tables need bonds that attract or are zero; use tabulate_dense for repulsive ones")
@@ -190,21 +190,21 @@ def tabulate_sparse(
     weight = np.exp(-field[:mobile])
     longest = np.diff(starts).reshape(seen.shape[:2]).max(axis=1).sum()
     sparse = Sparse(
-        neighbors, law == "heat_bath", weight, seen.shape[1], starts.astype(np.int32), partner.astype(np.int32),
-        np.exp(-seen[direction, near, partner]), **_background(weight, law),
+        neighbors, heat_bath, weight, seen.shape[1], starts.astype(np.int32), partner.astype(np.int32),
+        np.exp(-seen[direction, near, partner]), **_background(weight, heat_bath),
         found=np.empty(longest + 1, np.int32), at=np.zeros(mobile, np.int32), product=np.empty(longest + 1),
     )  # fmt: skip
     return Changes(neighbors, frozen, len(field), mobile, None, sparse)
 
 
-def _background(weight, law) -> dict:
+def _background(weight, heat_bath) -> dict:
     """Bare weights sorted into levels, and their sums."""
     order = np.argsort(-weight, kind="stable")
     place = np.argsort(order)
     level, first, size = np.unique(-weight[order], return_index=True, return_counts=True)
     level = -level
     level_of = np.repeat(np.arange(len(level)), size)[place]
-    caps = np.full_like(level, np.inf) if law == "heat_bath" else level
+    caps = np.full_like(level, np.inf) if heat_bath else level
     others = size - np.eye(len(level), dtype=int)
     alone = np.sum(others * np.minimum(caps[:, None], level), axis=1)
     return {
@@ -214,8 +214,18 @@ def _background(weight, law) -> dict:
     }  # fmt: skip
 
 
-def _checked(neighbors, bonds, field, frozen, mobile, kT, law):
-    """The arguments as arrays in kT, or what is wrong with them."""
+def _is_heat_bath(law: str) -> bool:
+    if law not in ("metropolis", "heat_bath"):
+        raise ValueError(f"law is metropolis or heat_bath, not {law!r}")
+    return law == "heat_bath"
+
+
+def checked(neighbors, bonds, field, frozen, mobile, kT):
+    """The arguments of :func:`tabulate` as arrays, energies in kT.
+
+    Raises:
+        ValueError: as :func:`tabulate`.
+    """
     neighbors, field = np.ascontiguousarray(neighbors, np.int32), np.asarray(field, float) / kT
     bonds, (sites, directions), q = np.asarray(bonds, float) / kT, neighbors.shape, len(field)
     frozen = np.zeros(sites, bool) if frozen is None else np.asarray(frozen, bool)
@@ -225,10 +235,9 @@ def _checked(neighbors, bonds, field, frozen, mobile, kT, law):
             f"{sites} sites with {directions} directions and {q} values need an even number of directions, bonds of "
             f"shape {(directions, q + 1, q + 1)} and frozen of shape {(sites,)}; got {bonds.shape} and {frozen.shape}"
         )
-    if law not in ("metropolis", "heat_bath") or not 2 <= mobile <= q:
-        raise ValueError(f"law is metropolis or heat_bath, mobile 2 to {q}; got {law!r} and {mobile}")
-    opposite = np.arange(directions) ^ 1
-    if not np.array_equal(bonds, bonds[opposite].transpose(0, 2, 1)):
+    if not 2 <= mobile <= q:
+        raise ValueError(f"mobile must be 2 to {q}, got {mobile}")
+    if not np.array_equal(bonds, bonds[np.arange(directions) ^ 1].transpose(0, 2, 1)):
         raise ValueError("a bond has one energy, seen from either end: bonds[k, w, v] must equal bonds[k ^ 1, v, w]")
     largest = np.abs(bonds).max(axis=(1, 2)).sum() + np.abs(field).max()
     if not largest < LARGEST_EXPONENT:

@@ -26,6 +26,11 @@ def compiled(function):
     return function if numba is None else numba.njit(cache=True, nogil=True, **_OPTIONS)(function)
 
 
+def uncached(function):
+    """As `compiled`, for loops of another file: nothing is kept on disk."""
+    return function if numba is None else numba.njit(nogil=True, **_OPTIONS)(function)
+
+
 def inlined(function):
     """As `compiled`, but part of each function that calls it: a dozen arrays cost more to pass than to work on."""
     return function if numba is None else numba.njit(forceinline=True, **_OPTIONS)(function)
@@ -317,6 +322,16 @@ def fill_changes(dense, sparse, memo, neighbors, frozen, sites, tree):
     for site in range(frozen.size):
         tree[leaves + site] = 0.0 if frozen[site] else change_rate(dense, sparse, memo, neighbors, sites, site)
     fill(tree)
+
+
+@compiled
+def pick_changes(dense, sparse, sites, site, fractions, picked):
+    """The value that each of the fractions picks at one site."""
+    s = sites[site]
+    for a in range(fractions.size):
+        change(dense, sparse, sites, site, fractions[a])
+        picked[a] = sites[site]
+        sites[site] = s
 
 
 @compiled
