@@ -8,8 +8,8 @@ data have more often more attractive (E adds +J n; with the weight convention E 
 energy penalty ½ ``decay`` θ² per coupling keeps them finite where data are deterministic.
 
 Where the sleeping chains start decides the bias: ``persistent`` goes on from the last update (PCD, exact for small
-steps), ``clamped`` from the end of the waking phase (CD-k, biased, but quick where each sample has a condition of
-its own).
+steps), ``clamped`` from the end of the waking phase (CD-k, blind to all that k steps do not reach), ``disordered``
+afresh, for a dynamics that anneals: every phase starts its temperature schedule anew.
 
 | quantity | unit |
 |---|---|
@@ -36,6 +36,14 @@ from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, pha
 from matterlearn.spec import Spec
 
 
+# Where sleep starts, out of the end of the last sleep, the end of the waking phase, and disorder.
+CHAINS = {
+    "persistent": lambda asleep, awake, disordered: asleep,
+    "clamped": lambda asleep, awake, disordered: awake,
+    "disordered": lambda asleep, awake, disordered: disordered(),
+}
+
+
 class WakeSleep(AbstractRule):
     """Clamped minus free moments; the rule's state is the sample of every sleeping chain."""
 
@@ -43,7 +51,7 @@ class WakeSleep(AbstractRule):
     samples: int = eqx.field(static=True)
     stride: int = eqx.field(static=True)
     relax: int = eqx.field(static=True)
-    persistent: bool = eqx.field(static=True)
+    chains: str = eqx.field(static=True)
 
     def init(self, key, system, dynamics, replicas):
         """Disordered chains."""
@@ -57,7 +65,8 @@ class WakeSleep(AbstractRule):
         start = start_phase(wake_key, system, dynamics, batch.drive, batch.x, batch.neighbors)
         wake, awake = phase_statistics(wake_key, system, dynamics, batch.drive, start, **settings)
         free = batch.free if batch.free is not None else _nothing(batch)
-        x = state if self.persistent else awake.x
+        begin = CHAINS[self.chains]
+        x = begin(state, awake.x, lambda: self.init(sleep_key, system, dynamics, len(awake.step)))
         start = start_phase(sleep_key, system, dynamics, free, x, awake.neighbors)
         sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
         slope = jax.tree.map(lambda w, s, p: w - s + self.decay * p, wake.mean, sleep.mean, parameters)
@@ -101,13 +110,13 @@ class Config(Spec):
     samples: int = Field(default=10, ge=1, description="samples per phase, update and replica", examples=[4])
     stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
     relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[5])
-    chains: Literal["persistent", "clamped"] = Field(
-        default="persistent", description="where sleep starts: where the last sleep or where the waking phase ended",
-        examples=["persistent", "clamped"],
+    chains: Literal["persistent", "clamped", "disordered"] = Field(
+        default="persistent", description="where sleep starts: at the end of the last sleep or of waking, or in disorder",
+        examples=["persistent", "clamped", "disordered"],
     )  # fmt: skip
     decay: float = Field(default=0.0, ge=0, description="stiffness of a penalty ½ decay θ² on every coupling")
 
     def build(self) -> WakeSleep:
         """The rule."""
         decay = jnp.asarray(float(self.decay))
-        return WakeSleep(decay, self.samples, self.stride, self.relax, self.chains == "persistent")
+        return WakeSleep(decay, self.samples, self.stride, self.relax, self.chains)
