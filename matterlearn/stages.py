@@ -21,6 +21,8 @@ from matterlearn.core.system import couplings, with_couplings
 EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
 LOST = 1e5  # σ: unwrapped coordinates beyond this have lost a hundredth of σ in single precision, or were flung there
 MOST_COUPLING_RECORDS = 200
+FEWEST_COUPLING_RECORDS = 20
+MOST_NUMBERS = 1_000_000  # of one quantity, over all records
 
 
 class Shared(eqx.Module):
@@ -119,7 +121,9 @@ class Learning:
         self.replicas, self.updates, self.duration = replicas, updates, duration / updates
         self.total = exposures * task.memory_count * updates
         self.stride = 1
-        self.record = max(1, -(-self.total // MOST_COUPLING_RECORDS))
+        numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(couplings(system)))
+        records = min(MOST_COUPLING_RECORDS, max(FEWEST_COUPLING_RECORDS, MOST_NUMBERS // max(numbers, 1)))
+        self.record = max(1, -(-self.total // records))
 
     def memory(self, update: int) -> int:
         """Memory shown in an update: all updates of one exposure, then the next memory."""

@@ -35,7 +35,6 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, phase_statistics, start_phase
 from matterlearn.spec import Spec
 
-
 # Where sleep starts, out of the end of the last sleep, the end of the waking phase, and disorder.
 CHAINS = {
     "persistent": lambda asleep, awake, disordered: asleep,
@@ -111,7 +110,7 @@ class Config(Spec):
     stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
     relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[5])
     chains: Literal["persistent", "clamped", "disordered"] = Field(
-        default="persistent", description="where sleep starts: at the end of the last sleep or of waking, or in disorder",
+        default="persistent", description="start of sleep: end of the last sleep, end of waking, or disorder",
         examples=["persistent", "clamped", "disordered"],
     )  # fmt: skip
     decay: float = Field(default=0.0, ge=0, description="stiffness of a penalty ½ decay θ² on every coupling")
