@@ -33,9 +33,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
-from matterlearn.dynamics import _nfold_kernels as kernels
-
 LARGEST_EXPONENT = 700.0  # products of Boltzmann factors stay within double precision
+DEARER = 20  # an entry of the sparse tables against one of the dense, on crowded sites (measured, 10 to 400 values)
 LARGEST_MEMO = 14  # 2^14 remembered rates fill the second-level cache
 
 Law = Literal["metropolis", "heat_bath"]
@@ -147,7 +146,7 @@ def tabulate(neighbors, bonds, field, frozen=None, *, mobile=None, kT: float = 1
     bonds = np.asarray(bonds, float)
     rows = bonds[:, : mobile or len(field)]
     attractive = bool(np.all(rows <= 0))
-    few = 8 * np.count_nonzero(rows) < rows.shape[1] * rows.shape[0] * rows.shape[2]  # measured: 8 times dearer each
+    few = DEARER * np.count_nonzero(rows) < rows.size
     make = tabulate_sparse if attractive and few else tabulate_dense
     return make(neighbors, bonds, field, frozen, mobile=mobile, kT=kT, law=law)
 
@@ -266,7 +265,7 @@ def workspace(tables: Changes, sites) -> Workspace:
         ImportError: if numba is missing.
         ValueError: if the sites do not fit the tables.
     """
-    require_numba()
+    kernels = require_numba()
     n, sites = len(tables.frozen), np.asarray(sites)
     if sites.shape != (n,) or sites.min() < 0 or sites.max() >= tables.values:
         raise ValueError(f"sites must be {n} values in 0 … {tables.values - 1}, got shape {sites.shape}")
@@ -292,13 +291,16 @@ def workspace(tables: Changes, sites) -> Workspace:
 
 
 def require_numba():
-    """Complain if numba is missing.
+    """The compiled loops; only here is numba imported.
 
     Raises:
-        ImportError: with what to install.
+        ImportError: with what to install, if numba is missing.
     """
-    if kernels.numba is None:
+    from matterlearn.dynamics import _nfold_kernels
+
+    if _nfold_kernels.numba is None:
         raise ImportError('rejection-free dynamics is compiled by numba; run: pip install "matterlearn[fast]"')
+    return _nfold_kernels
 
 
 def site_rates(tables: Changes, sites: Int[np.ndarray, " site"]) -> Float[np.ndarray, " site"]:
@@ -341,5 +343,5 @@ def run_events(tables: Changes, chain: Chain, events: int, max_time: float = np.
     (10, True)
     """
     work, rng = workspace(tables, chain.sites), chain.rng.copy()
-    time, executed = kernels.run_changes(*work, rng, float(chain.time), int(events), float(max_time))
+    time, executed = require_numba().run_changes(*work, rng, float(chain.time), int(events), float(max_time))
     return Chain(work.sites[:-1].copy(), time, rng), executed
