@@ -128,10 +128,14 @@ class LatticeCondensate(AbstractDiscreteSystem):
             species = jnp.searchsorted(left, rank, side="right").reshape(self.lattice.shape)
         return LatticeState(jnp.where(held.species, x.species, species.astype(x.species.dtype)))
 
+    def pair_energies(self) -> tuple[Float[Array, "2 q q"], Float[Array, " q"]]:
+        """Energies [direction, value, neighbour] of bonds, the same along every axis, and of sites."""
+        J = self.contact_energies()
+        return jnp.stack([J, J]), self.site_energies()
+
     def kernel(self) -> LatticeKernel:
         """Local energies for samplers."""
-        J = self.contact_energies()
-        return lattice_kernel(self.lattice, jnp.stack([J, J]), self.site_energies(), self.mobile + 1)
+        return lattice_kernel(self.lattice, *self.pair_energies(), self.mobile + 1)
 
     def named_couplings(self):
         """J and μ with the solvent, whose energies are 0, and J of the surface's species where there are any."""
