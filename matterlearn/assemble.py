@@ -9,6 +9,13 @@ from matterlearn.core.symmetric import unpack
 from matterlearn.results import Group, Variable
 from matterlearn.scenario import resolve
 
+LEARNED = {  # units and words of what learning records
+    "couplings": ("kT_ref", "coupling"),
+    "kl": ("nat", "relative entropy KL(Q‖P)"),
+    "gradient_norm": ("1", "norm of the gradient"),
+    "gradient_noise": ("1", "standard error of the gradient"),
+    "effective_samples": ("1", "effective samples, worst coupling"),
+}
 UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
 
@@ -59,20 +66,20 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
 def _learning(experiment, system, learned) -> Group:
     learning = experiment.scenario.learning
     time = learned["update"] * learning.duration / learning.updates
-    shapes = {"couplings": "coupling", "linkers": "linkers"}
     variables = []
     for name, values in learned.items():
         if name in ("update", "memory_shown") or len(values) not in (len(time), len(time) - 1):
             continue
         coords = {"update": learned["update"][-len(values):]}
-        units = "kT_ref" if name.startswith("couplings") else "1"
+        units, long_name = LEARNED.get(name, ("1", name.replace("_", " ")))
+        units = "kT_ref" if name.startswith("couplings") else units
         dims = ("update", *(_coupling_dims(system, name) if values.ndim > 1 else ()))
-        long_name = str(shapes.get(name, name.replace("_", " ")))
         variables.append(Variable(name, dims, values, units, long_name, coords))
-    labels = [
-        Variable("time", ("update",), time, "1/η", "slow time"),
-        Variable("memory_shown", ("update",), learned["memory_shown"], "1", "memory shown in the update, −1 before"),
-    ]
+    shown = "memory shown in the update, −1 before"
+    labels = [Variable("memory_shown", ("update",), learned["memory_shown"], "1", shown)]
+    slow_time = learning.rule.build().slow_time
+    if slow_time is not None:
+        labels.append(Variable("time", ("update",), time, slow_time, "slow time"))
     return Group(variables, {"update": learned["update"], **{v.name: v for v in labels}})
 
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matterlearn import style
 
 COLOURS = "RdBu_r"
+MOST_TICKS = 12  # species that get a tick each
 
 
 def _group(tree: xr.DataTree, name: str, *needed: str) -> xr.Dataset | None:
@@ -60,7 +61,10 @@ def matrices(tree: xr.DataTree) -> Figure | None:
         image = panel.imshow(
             array.values, cmap=COLOURS, norm=TwoSlopeNorm(0.0, -reach, reach), origin="lower"
         )
-        panel.set(title=title, xlabel=array.dims[0], ylabel=array.dims[0])
+        name = str(array.dims[0]).replace("_", " ")
+        panel.set(title=title, xlabel=name, ylabel=name)
+        if len(array) <= MOST_TICKS:
+            panel.set(xticks=range(len(array)), yticks=range(len(array)))
         panel.spines[:].set_visible(True)
     units = style.label("J", {"units": node["couplings"].attrs.get("units", "")})
     bar = figure.colorbar(image, ax=list(axes[: len(named)]), shrink=0.9, pad=0.02)

@@ -57,10 +57,12 @@ class RuleInfo(NamedTuple):
 class AbstractRule(eqx.Module):
     """A learning rule over *parameters*, which default to the couplings themselves.
 
-    ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record.
+    ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record. ``slow_time`` is
+    the unit of a presentation's duration, for rules to which it matters.
     """
 
     parameter_name: ClassVar[str] = "couplings"
+    slow_time: ClassVar[str | None] = None
 
     def parameters(self, system: AbstractSystem) -> PyTree:
         """What is learned. Default: the couplings."""

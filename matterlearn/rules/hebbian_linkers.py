@@ -75,6 +75,7 @@ class HebbianLinkers(AbstractRule):
     relax: int = eqx.field(static=True)
 
     parameter_name: ClassVar = "linkers"
+    slow_time: ClassVar = "1/η"
 
     def parameters(self, system) -> PyTree:
         """Linkers of a blank material: none, whatever its couplings were."""
