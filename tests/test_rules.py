@@ -167,6 +167,6 @@ def test_nothing_but_the_material_knows_the_material(family):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
-                own = name.startswith(f"matterlearn.{family}.")
+                own = name == f"matterlearn.{family}" or name.startswith(f"matterlearn.{family}.")
                 other = any(name == m or name.startswith(m + ".") for m in MATERIALS)
                 assert own or not other, f"{file.name} imports {name}"
