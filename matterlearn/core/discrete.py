@@ -46,6 +46,24 @@ class AbstractKernel(eqx.Module):
     def site_energy(self, value: Int[Array, "..."], environment: Any) -> Float[Array, "..."]:
         """e_i(w) for one value per site of the colour."""
 
+    @property
+    def exchanges(self) -> tuple[int, int]:
+        """Number of classes of pairs that :meth:`exchange` offers, and of pairs in the largest.
+
+        Raises:
+            TypeError: if there are no neighbouring sites. Default.
+        """
+        raise TypeError(f"{type(self).__name__} has no neighbouring sites whose values could be exchanged")
+
+    def exchange(
+        self, parts: Parts, clamped: Parts | None, limits: Float[Array, "class pair"]
+    ) -> tuple[Parts, Float[Array, ""]]:
+        """Every pair of neighbours once, class by class: they exchange their values if the energy rises by no more
+
+        than the pair's limit and none of the two is clamped. The parts, and the fraction of pairs that changed.
+        """
+        raise TypeError(f"{type(self).__name__} has no neighbouring sites whose values could be exchanged")
+
     def conditional(
         self, bits: Bits, value: Int[Array, "..."], environment: Any, kT: Float[Array, ""]
     ) -> Int[Array, "..."]:

@@ -125,13 +125,8 @@ class Coloured:
 
     @functools.cached_property
     def _members(self) -> list[np.ndarray]:
-        # Along a side 0, 1, 0, 1, …, with a 2 at the end of an odd periodic one; sums differ across every bond mod 3.
-        ticks = [np.arange(n) % 2 for n in self.lattice.shape]
-        for tick, n, periodic in zip(ticks, self.lattice.shape, self.lattice.periodic, strict=True):
-            tick[-1] = 2 if periodic and n % 2 else tick[-1]
-        colours = 3 if any(2 in tick for tick in ticks) else 2
-        labels = np.sum(np.meshgrid(*ticks, indexing="ij"), 0).ravel() % colours
-        return [np.flatnonzero(labels == c) for c in range(colours)]
+        labels = colouring(self.lattice.shape, self.lattice.periodic).ravel()
+        return [np.flatnonzero(labels == c) for c in range(labels.max() + 1)]
 
     def split(self, x: Array) -> tuple[Array, ...]:
         """Sites of each colour, flat."""
@@ -150,6 +145,15 @@ class Coloured:
         values = jnp.concatenate([*parts, jnp.full(1, wall, parts[0].dtype)])
         table = place[self.lattice.neighbor_table()[self._members[colour]]]
         return [values[table[:, direction]] for direction in range(table.shape[1])]
+
+
+def colouring(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> Int[np.ndarray, "..."]:
+    """A colour for every site, different on neighbours: two colours, or three where odd periodic sides need them."""
+    # Along a side 0, 1, 0, 1, …, with a 2 at the end of an odd periodic one; sums differ across every bond mod 3.
+    ticks = [np.arange(n) % 2 for n in shape]
+    for tick, n, wraps in zip(ticks, shape, periodic, strict=True):
+        tick[-1] = 2 if wraps and n % 2 else tick[-1]
+    return np.sum(np.meshgrid(*ticks, indexing="ij"), 0) % (3 if any(2 in tick for tick in ticks) else 2)
 
 
 def _padded(x: Array, axis: int, periodic: bool, wall: int) -> Array:

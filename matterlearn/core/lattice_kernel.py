@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from matterlearn.core.discrete import AbstractKernel
 from matterlearn.core.lattice import Lattice
+from matterlearn.core.lattice_pairs import pair_layout
 
 LARGEST_TABLE = 1 << 18
 _ONE = lax.GatherDimensionNumbers(offset_dims=(), collapsed_slice_dims=(0,), start_index_map=(0,))
@@ -72,7 +73,11 @@ class LatticeKernel(AbstractKernel):
 
     def environment(self, parts, colour: int) -> list[Int[Array, "..."]]:
         """Where in each table the row of a site's neighbours begins."""
-        found = [n.astype(jnp.int32) for n in self.lattice.layout.neighbors(parts, colour, self.wall)]
+        return self.rows(self.lattice.layout.neighbors(parts, colour, self.wall))
+
+    def rows(self, neighbors: list[Int[Array, "..."]]) -> list[Int[Array, "..."]]:
+        """Where in each table the row of a site begins, from its neighbours by direction."""
+        found = [n.astype(jnp.int32) for n in neighbors]
         if not self.paired:
             return found
         return [before * (self.wall + 1) + after for before, after in zip(found[::2], found[1::2], strict=True)]
@@ -83,6 +88,28 @@ class LatticeKernel(AbstractKernel):
         last = len(self.tables) - 1
         terms = [gather(self.tables[min(k, last)], row + where) for k, where in enumerate(environment)]
         return sum(terms[1:], terms[0])
+
+    @property
+    def exchanges(self) -> tuple[int, int]:
+        """Number of classes of pairs, and of pairs in the largest."""
+        return pair_layout(self.lattice).classes
+
+    def exchange(self, parts, clamped, limits):
+        """Neighbours exchange their species where that costs no more than the limit."""
+
+        def change(pair, around):
+            def energy(u, v):
+                first, second = (self.rows(neighbors) for neighbors in around(u, v))
+                return self.site_energy(u, first) + self.site_energy(v, second)
+
+            a, b = pair
+            return energy(b, a) - energy(a, b)
+
+        layout, dtype = self.lattice.layout, parts[0].dtype
+        frozen = None if clamped is None else layout.join(clamped)
+        species = layout.join(parts).astype(species_dtype(self.wall))
+        species, changed = pair_layout(self.lattice).exchange(species, self.wall, frozen, limits, change)
+        return layout.split(species.astype(dtype)), changed / self.lattice.bonds
 
 
 def gather(table: Float[Array, " entry"], index: Int[Array, "..."]) -> Float[Array, "..."]:
