@@ -16,7 +16,7 @@ import optax
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
 from matterlearn.core.rule import map_replicas
-from matterlearn.core.system import couplings, with_couplings
+from matterlearn.core.system import AbstractSystem, couplings, with_couplings
 
 EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
 LOST = 1e5  # σ: unwrapped coordinates beyond this have lost a hundredth of σ in single precision, or were flung there
@@ -139,6 +139,8 @@ class Learning:
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), carry)
 
     def _allocate(self, theta, update: int, needed: int):
+        if not uses_lists(self.system):
+            return None  # and nothing is presented just to see it
         system = self.task.teach(self.rule.couple(self.system, theta), self.memory(update))
         batch = self.task.present(self.key, system, self.memory(update), self.replicas, self.duration)
         return allocate(broadcast(system, self.replicas), batch.x, needed)
@@ -319,8 +321,15 @@ def replica(tree, r: int):
     return jax.tree.map(lambda leaf: leaf[r], tree)
 
 
+def uses_lists(system) -> bool:
+    """Whether the system says how to allocate neighbour lists."""
+    return type(system).allocate is not AbstractSystem.allocate
+
+
 def allocate(system, x, needed: int = 0):
     """Neighbour lists of all replicas with one common capacity, or ``None`` where the system uses none."""
+    if not uses_lists(system):
+        return None
     n = len(jax.tree.leaves(x)[0])
     lists = [replica(system, r).allocate(replica(x, r), needed) for r in range(n)]
     if lists[0] is None:

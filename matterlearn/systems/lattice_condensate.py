@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from pydantic import Field
 
+from matterlearn.core.bits import Bits, integer, uniform
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.lattice import Lattice
 from matterlearn.core.lattice_kernel import LatticeKernel, LatticeState, lattice_kernel, species_dtype
@@ -118,12 +119,13 @@ class LatticeCondensate(AbstractDiscreteSystem):
 
     def complete(self, key, x: LatticeState, held: LatticeState) -> LatticeState:
         """Random species wherever nothing is held; together with what is held they have the given numbers."""
+        words = Bits(key).draw(self.lattice.shape)
         if self.composition is None:
-            species = jax.random.randint(key, self.lattice.shape, 0, self.mobile + 1)
+            species = integer(words[0], self.mobile + 1)[0]
         else:
             taken = jnp.bincount(jnp.where(held.species, x.species, -1).ravel() + 1, length=self.mobile + 2)[1:]
             left = jnp.cumsum(jnp.asarray(self.composition) - taken)
-            lot = jnp.where(held.species.ravel(), 2.0, jax.random.uniform(key, (self.lattice.sites,)))
+            lot = jnp.where(held.species, 2.0, uniform(*words)).ravel()
             rank = jnp.argsort(jnp.argsort(lot))  # among the free sites, which come first
             species = jnp.searchsorted(left, rank, side="right").reshape(self.lattice.shape)
         return LatticeState(jnp.where(held.species, x.species, species.astype(x.species.dtype)))
