@@ -55,6 +55,7 @@ class Config(Spec):
 
     kind: Literal["kawasaki"]
     discrete: ClassVar[bool] = True
+    conserving: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):

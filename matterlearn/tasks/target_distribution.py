@@ -189,6 +189,12 @@ class Config(Spec):
             return
         if system.composition is not None:
             yield from self._check_composition(system, rows)
+        elif getattr(scenario.dynamics, "conserving", False) and scenario.learning is not None:
+            yield Problem(
+                ("dynamics", "kind"),
+                f"{scenario.dynamics.kind} conserves the numbers of each species, so the free matter could never show "
+                "the patterns; give system.composition theirs, or add moves that change species",
+            )
 
     def _check_composition(self, system, rows):
         """Clamped species never outnumber the composition."""
