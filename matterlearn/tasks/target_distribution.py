@@ -145,6 +145,18 @@ class Config(Spec):
         weights = self.weights or [1.0] * count
         return [w / sum(weights) for w in weights]
 
+    def rows(self, shape) -> list[list[int]]:
+        """Species on the visible sites, one list per pattern."""
+        if isinstance(self.patterns, list):
+            return self.patterns
+        centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
+        distance = np.sqrt(((np.indices(shape) - centre) ** 2).sum(0))
+        species = np.zeros(tuple(shape), int)
+        for radius, kind in list(zip(self.patterns.radii, self.patterns.species, strict=False))[::-1]:
+            species[distance < radius] = kind
+        sites = self.visible or list(np.ndindex(*shape))
+        return [[int(species[tuple(site)]) for site in sites]]
+
     def check(self, scenario):
         """Patterns fit the lattice, its species and, if nothing changes species, its composition."""
         system = scenario.system
@@ -176,13 +188,12 @@ class Config(Spec):
     def _check_values(self, scenario):
         system = scenario.system
         sites = len(self.visible) if self.visible else int(np.prod(system.shape))
-        rows = self.patterns if isinstance(self.patterns, list) else []
+        rows = self.rows(system.shape)
         for row in rows:
             if len(row) != sites:
                 yield Problem(("patterns",), f"a pattern of {len(row)} species for {sites} visible sites")
                 return
         named = [s for row in rows for s in row] + [g.species for g in self.given]
-        named += [] if isinstance(self.patterns, list) else self.patterns.species
         if named and not 0 <= min(named) <= max(named) <= system.species:
             wrong = min(named) if min(named) < 0 else max(named)
             yield Problem(("patterns",), f"species {wrong} is not among 0 (solvent) … {system.species}")
@@ -214,15 +225,9 @@ class Config(Spec):
         visible = np.zeros(shape, bool)
         sites = [tuple(site) for site in self.visible] if self.visible else list(np.ndindex(*shape))
         patterns = np.zeros((len(self.weight_list), *shape), species_dtype(len(system.site_energies())))
-        if isinstance(self.patterns, list):
-            for k, row in enumerate(self.patterns):
-                for site, species in zip(sites, row, strict=True):
-                    patterns[(k, *site)] = species
-        else:
-            centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
-            distance = np.sqrt(((np.indices(shape) - centre) ** 2).sum(0))
-            for radius, species in list(zip(self.patterns.radii, self.patterns.species, strict=True))[::-1]:
-                patterns[0][distance < radius] = species
+        for k, row in enumerate(self.rows(shape)):
+            for site, species in zip(sites, row, strict=True):
+                patterns[(k, *site)] = species
         for site in sites:
             visible[site] = True
         given = tuple((tuple(g.site), g.species) for g in self.given)
