@@ -60,18 +60,28 @@ class RejectionFree(AbstractDynamics):
 
     def step(self, key, system: Any, drive, state) -> tuple[DynState, StepInfo]:
         """All events of one ``duration``."""
-        sites = state.x.species
-        frozen = jnp.zeros(sites.shape, bool) if drive.clamped is None else drive.clamped.species
-        bonds, field = system.pair_energies()
-        bonds = jnp.tile(bonds, (2 * sites.ndim // len(bonds), 1, 1))
-        bonds = jnp.pad(bonds, ((0, 0), (0, 1), (0, 1)))  # the wall
         kT = self.kT(state.step.astype(float))
-        flat = sites.ravel().astype(jnp.int32)
-        flat, events = ENGINES[self.engine](
-            system.lattice, self.law, system.mobile + 1, key, flat, frozen.ravel(), bonds, field, kT, self.duration
-        )
-        x = state.x._replace(species=flat.reshape(sites.shape).astype(sites.dtype))
-        return DynState(x, state.step + 1, state.memory + events, state.neighbors), StepInfo(jnp.ones(()))
+        engine = ENGINES[self.engine]
+        arrays = flattened(system, drive, state)
+        sites, events = engine(system.lattice, self.law, system.mobile + 1, key, *arrays, kT, self.duration)
+        return replaced(state, sites, events), StepInfo(jnp.ones(()))
+
+
+def flattened(system, drive, state):
+    """Sites, which of them are frozen, bonds with the wall and fields, as the engines take them."""
+    sites = state.x.species
+    frozen = jnp.zeros(sites.shape, bool) if drive.clamped is None else drive.clamped.species
+    bonds, field = system.pair_energies()
+    bonds = jnp.tile(bonds, (2 * sites.ndim // len(bonds), 1, 1))
+    bonds = jnp.pad(bonds, ((0, 0), (0, 1), (0, 1)))
+    return sites.ravel().astype(jnp.int32), frozen.ravel(), bonds, field
+
+
+def replaced(state: DynState, sites, events) -> DynState:
+    """The state one step later, with new sites and so many more events in its memory."""
+    old = state.x.species
+    x = state.x._replace(species=sites.reshape(old.shape).astype(old.dtype))
+    return DynState(x, state.step + 1, state.memory + events, state.neighbors)
 
 
 def by_numba(lattice, law, values, key, sites, frozen, bonds, field, kT, duration):
