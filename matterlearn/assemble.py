@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from matterlearn import results
-from matterlearn.core.symmetric import unpack
 from matterlearn.results import Group, Variable
 from matterlearn.scenario import resolve
 
@@ -21,13 +20,14 @@ UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
 def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_time: float):
     """The whole DataTree of a run."""
-    kept = _retention(experiment, learned) if learned else []
+    kept = _retention(experiment, system, learned) if learned else []
     groups = {"/": _observables(experiment, system, recall, recalled, kept)}
     if learned is not None:
         groups["/learning"] = _learning(experiment, system, learned)
-    groups["/couplings"] = _couplings(experiment.task, system)
-    if hasattr(experiment.task, "bonds"):
-        groups["/memories"] = _memories(experiment.task, system)
+    stored = experiment.task.groups(system)
+    groups["/couplings"] = _couplings(system, stored.get("couplings", []))
+    if "memories" in stored:
+        groups["/memories"] = Group([Variable(**summary._asdict()) for summary in stored["memories"]])
     frames = _trajectory(experiment, recall, recalled)
     if frames is not None:
         groups["/trajectory"] = frames
@@ -54,13 +54,25 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
         summary = observable.summary(values, {name: label.values for name, label in recall.labels.items()})
         variables += [Variable(**s._asdict(), coords=observable.coords()) for s in summary]
     for reference in experiment.task.references(system, experiment.dynamics):
-        variables.append(Variable(**reference._asdict()))
+        variables += [Variable(**reference._asdict()), *_deviation(reference, variables)]
     labels = [
         Variable(name, ("replica",), label.values, label.units, label.long_name)
         for name, label in recall.labels.items()
     ]
     n = len(next(iter(recall.labels.values())).values)
     return Group(variables, {"replica": np.arange(n), **{v.name: v for v in labels}})
+
+
+def _deviation(reference, variables: list) -> list[Variable]:
+    """How far a measured quantity is from its exact value at worst, in standard errors."""
+    values = {v.name: np.asarray(v.values) for v in variables}
+    name, is_theory = reference.name.removesuffix("_theory"), reference.name.endswith("_theory")
+    if not is_theory or f"{name}_sem" not in values:
+        return []
+    gap, error = np.abs(values[name] - reference.values), values[f"{name}_sem"]
+    worst = np.max(gap[error > 0] / error[error > 0], initial=0.0)
+    words = f"largest |measured − theory| of {name.replace('_', ' ')}, in standard errors"
+    return [Variable(f"{name}_deviation", (), worst, "1", words)]
 
 
 def _learning(experiment, system, learned) -> Group:
@@ -83,14 +95,17 @@ def _learning(experiment, system, learned) -> Group:
     return Group(variables, {"update": learned["update"], **{v.name: v for v in labels}})
 
 
-def _retention(experiment, learned) -> list[Variable]:
+def _retention(experiment, system, learned) -> list[Variable]:
     """What is left of the linkers that only one memory has since it was last shown, beside the rule's law."""
     task, learning = experiment.task, experiment.scenario.learning
     rule = learning.rule.build()
     shown, values = learned["memory_shown"], learned.get(rule.parameter_name)
-    if rule.retention(1.0) in (None, 1.0) or not hasattr(task, "bonds") or task.memory_count < 2 or values is None:
+    if rule.retention(1.0) in (None, 1.0) or task.memory_count < 2 or values is None:
         return []
-    bonds = np.stack([np.asarray(unpack(b)) for b in task.bonds]) > 0
+    named = {summary.name: summary.values for summary in task.groups(system).get("memories", [])}
+    if "bonds" not in named:
+        return []
+    bonds = named["bonds"] > 0
     exclusive = bonds & (bonds.sum(0) == 1)
     rows = []
     for memory, own in enumerate(exclusive):
@@ -111,30 +126,12 @@ def _coupling_dims(system, label: str) -> tuple[str, ...]:
     return own[0] if own else found["couplings"][0]
 
 
-def _couplings(task, system) -> Group:
+def _couplings(system, ideal: list) -> Group:
     variables = [
         Variable(name, dims, np.asarray(values), "kT_ref", "coupling, negative sticks")
         for name, (dims, values) in system.named_couplings().items()
     ]
-    if hasattr(task, "bonds"):
-        strongest = float(jnp.max(-system.coupling, initial=0.0)) or 1.0
-        union = unpack(-strongest * jnp.max(task.bonds, 0))
-        total = unpack(-strongest * jnp.sum(task.bonds, 0))
-        dims = ("site", "site_other")
-        variables.append(Variable("ideal", dims, np.asarray(union), "kT_ref", "ideal Hebbian couplings, union rule"))
-        variables.append(Variable("ideal_sum", dims, np.asarray(total), "kT_ref", "ideal Hebbian couplings, sum rule"))
-    return Group(variables)
-
-
-def _memories(task, system) -> Group:
-    bonds = np.stack([np.asarray(unpack(b)) for b in task.bonds])
-    return Group(
-        [
-            Variable("bonds", ("memory", "site", "site_other"), bonds, "1", "bonds of the stored structure"),
-            Variable("position", ("memory", "tile", "axis"), np.asarray(task.position), "σ", "cell of the structure"),
-            Variable("species", ("memory", "tile"), np.asarray(task.species), "1", "species on the cell"),
-        ]
-    )
+    return Group(variables + [Variable(**summary._asdict()) for summary in ideal])
 
 
 def _trajectory(experiment, recall, recalled) -> Group | None:

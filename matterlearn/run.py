@@ -158,9 +158,10 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
     learning = experiment.scenario.learning
     if learning is not None:
         rule = learning.rule.build()
+        updates = learning.exposures * experiment.task.memory_count * learning.updates
         stage = stages.Learning(
             jax.random.fold_in(experiment.key, 1), system, experiment.dynamics, rule, experiment.task,
-            optimizer(learning.optimizer), exposures=learning.exposures, updates=learning.updates,
+            optimizer(learning.optimizer, updates), exposures=learning.exposures, updates=learning.updates,
             duration=learning.duration, replicas=learning.replicas,
         )  # fmt: skip
         carry, learned = run_stage(stage, chunk=None, **settings)
@@ -174,14 +175,18 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
     return system, recall, learned, recalled
 
 
-def optimizer(config):
-    """The optax optimiser of a scenario's learning section."""
+def optimizer(config, updates: int):
+    """The optax optimiser of a scenario's learning section, for this many updates."""
     import optax
+
+    rate = config.learning_rate
+    if config.final_rate is not None:
+        rate = optax.exponential_decay(rate, updates, config.final_rate / rate)
 
     momentum = {"momentum": lambda rate: optax.sgd(rate, momentum=0.9)}
     step = momentum.get(config.kind) or getattr(optax, config.kind)
     clip = optax.clip_by_global_norm(config.clip) if config.clip is not None else optax.identity()
-    return optax.chain(clip, step(config.learning_rate))
+    return optax.chain(clip, step(rate))
 
 
 def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) -> None:

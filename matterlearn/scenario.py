@@ -82,16 +82,21 @@ class Run(Spec):
 
 
 class Optimizer(Spec):
-    """An optax optimiser; `clip` bounds the global norm of the gradient."""
+    """An optax optimiser; `clip` bounds the global norm of the gradient.
+
+    The rate goes exponentially from `learning_rate` to `final_rate` at the last update, or stays.
+    """
 
     kind: Literal[OPTIMIZERS] = "sgd"
     learning_rate: float = Field(default=1.0, gt=0)
+    final_rate: float | None = Field(default=None, gt=0)
     clip: float | None = Field(default=None, gt=0)
 
 
 class Learning(Spec):
     """Every memory is shown `exposures` times, `duration` of slow time each, cut into `updates` steps."""
 
+    provides: ClassVar[tuple[str, ...]] = ("couplings",)
     rule: _kind_of("rules")
     optimizer: Optimizer = Optimizer()
     exposures: Natural = Field(default=1, description="times that every memory is shown")

@@ -245,7 +245,8 @@ def summary(tree: xr.DataTree) -> list[Row]:
 
 def _reported(dataset: xr.Dataset) -> list[str]:
     names = [str(n) for n, v in dataset.data_vars.items()
-             if v.dtype.kind in "fiub" and not str(n).endswith("_sem") and "_moment" not in str(n)]  # fmt: skip
+             if v.dtype.kind in "fiub" and v.attrs.get("units") != "label"  # labels have no mean
+             and not str(n).endswith("_sem") and "_moment" not in str(n)]  # fmt: skip
     if "overlap" in names and "cue" in dataset.coords and "cross_overlap" not in names:
         names.insert(names.index("overlap") + 1, "cross_overlap")
     return names

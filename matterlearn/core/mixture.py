@@ -69,6 +69,15 @@ def check_discrete(scenario):
         yield Problem(("kind",), f"samples discrete values, which {kind!r} does not have; use brownian or langevin")
 
 
+def check_species(scenario, most: int | None = None):
+    """Complaint about what is asked of species on a lattice where there are none, or more than ``most``."""
+    system = scenario.system
+    if not hasattr(system, "composition"):
+        yield Problem(("kind",), f"needs species on a lattice, which {system.kind!r} does not have")
+    elif most is not None and system.species > most:
+        yield Problem(("kind",), f"is a table of pairs of species; {system.species} are too many, at most {most}")
+
+
 def periodic_sides(config) -> tuple[bool, ...]:
     """Whether each side of a lattice wraps around, from one answer or one per side."""
     given = config.periodic

@@ -22,6 +22,16 @@ class Summary(NamedTuple):
     long_name: str
 
 
+def averaged(name: str, dims: tuple[str, ...], values: np.ndarray, units: str, long_name: str) -> list[Summary]:
+    """Mean over replicas (the first axis) under ``name`` and its standard error under ``name_sem``."""
+    n = len(values)
+    error = values.std(0, ddof=1) / np.sqrt(n) if n > 1 else np.full(values.shape[1:], np.nan)
+    return [
+        Summary(name, dims, values.mean(0), units, long_name),
+        Summary(f"{name}_sem", dims, error, units, f"standard error of the {long_name}"),
+    ]
+
+
 class Observable(eqx.Module):
     """A measurement on one sample.
 

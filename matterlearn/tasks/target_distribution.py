@@ -3,9 +3,11 @@
     Q(v) = Σ_k w_k δ(v, pattern k)
 
 Learning clamps the visible sites to patterns drawn from Q; all other sites are hidden, and species that no pattern
-shows are hidden species. Recall clamps the sites in ``given`` and lets the matter infer the rest, so any subset of
-variables can be asked for given any other. Where the lattice is small enough the relative entropy KL(Q ‖ P) to the
-model and all conditional probabilities are exact, by enumeration (``matterlearn.theory.enumeration``).
+shows are hidden species. Q is a list of patterns with weights, or what a teacher shows: the same matter with known
+couplings, so that the model can be exact and its couplings have right answers. Recall clamps the sites in ``given``
+and lets the matter infer the rest, so any subset of variables can be asked for given any other. Where the lattice is
+small enough the relative entropy KL(Q ‖ P) to the model and all conditional probabilities are exact, by enumeration
+(``matterlearn.theory.enumeration``).
 
 Source: [ackley1985], [chalk2024learning]. Limits: enumeration up to 2^20 states.
 
@@ -26,11 +28,13 @@ from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeMixture, LatticeState, species_dtype
+from matterlearn.core.mixture import check_species
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
+from matterlearn.core.symmetric import pack
 from matterlearn.core.task import AbstractTask, Label, Recall
 from matterlearn.spec import Problem, Spec
-from matterlearn.tasks._oracle import Oracle, oracle
+from matterlearn.tasks._oracle import MOST_STATES, Oracle, equilibrium, fit, oracle
 
 
 class TargetDistribution(AbstractTask):
@@ -87,14 +91,24 @@ class TargetDistribution(AbstractTask):
         return {} if self.oracle is None else {"kl": self.oracle.kl(system, _final(dynamics.kT))}
 
     def references(self, system: LatticeMixture, dynamics: Any) -> list[Summary]:
-        """What the trained model and the target itself say of every site, given the clamped ones."""
+        """What the trained model and the target itself say of patterns and sites, given the clamped ones."""
+        given = dict(self.given)
+        shown = {site: species for site, species in given.items() if self.visible[site]}
+        weights = np.asarray(self.weights) * fit(self.patterns, shown)
+        with np.errstate(invalid="ignore"):  # the target may exclude what is given
+            weights = weights / weights.sum()
+        words = "probability of a pattern on the visible sites, given the clamped ones"
+        found = [Summary("pattern_frequency_target", ("memory",), weights, "1", f"{words}: target")]
         if self.oracle is None:
-            return []
-        species, given = len(system.site_energies()), dict(self.given)
-        model = self.oracle.model_marginals(system, _final(dynamics.kT), given, species)
-        target = self.oracle.target_marginals(given, species)
+            return found
+        kT, species = _final(dynamics.kT), len(system.site_energies())
+        patterns = self.oracle.model_patterns(system, kT, given)
+        found.append(Summary("pattern_frequency_theory", ("memory",), patterns, "1", f"{words}: trained model, exact"))
         words, dims = "probability of a species on a site, given the clamped ones", ("site", "species")
+        model = self.oracle.model_marginals(system, kT, given, species)
+        target = self.oracle.target_marginals(given, species)
         return [
+            *found,
             Summary("marginal_theory", dims, model, "1", f"{words}: exact for the trained model"),
             Summary("marginal_target", dims, target, "1", f"{words}: target"),
         ]
@@ -123,14 +137,39 @@ class Discs(Spec):
     species: list[int] = Field(description="species between each radius and the one before")
 
 
+class Teacher(Spec):
+    """What the same matter shows in equilibrium at kT = 1 if its couplings are these."""
+
+    couplings: list[list[float]] = Field(description="J_ab of the moving species, symmetric, kT_ref")
+    chemical_potential: list[float] = Field(description="μ of each moving species, kT_ref")
+
+    def problems(self, system):
+        """Why a lattice of this configuration cannot have this teacher."""
+        rows, n = self.couplings, system.species
+        if not hasattr(system, "couplings"):
+            yield Problem(("patterns",), f"a teacher has couplings J and μ, which {system.kind!r} does not have")
+        elif (n + 1) ** np.prod([float(side) for side in system.shape]) > MOST_STATES:
+            yield Problem(("patterns",), "the lattice has too many states to say what a teacher shows; make it smaller")
+        elif [len(row) for row in rows] != [n] * n or len(self.chemical_potential) != n:
+            yield Problem(("patterns",), f"needs {n} rows of {n} couplings and {n} chemical potentials")
+        elif any(rows[a][b] != rows[b][a] for a in range(n) for b in range(a)):
+            yield Problem(("patterns", "couplings"), "is not symmetric")
+
+    def teach(self, system):
+        """The system with the teacher's couplings."""
+        theirs = pack(jnp.asarray(self.couplings, float)), jnp.asarray(self.chemical_potential, float)
+        return eqx.tree_at(lambda s: (s.coupling, s.chemical_potential), system, theirs)
+
+
 class Config(Spec):
     """Target distribution in a scenario."""
 
     kind: Literal["target_distribution"]
     provides: ClassVar[tuple[str, ...]] = ("kl", "marginal")
-    patterns: list[list[int]] | Discs = Field(
-        description="species on the visible sites, one list per pattern; or concentric discs", examples=[[[1], [2]]]
-    )
+    patterns: list[list[int]] | Discs | Teacher = Field(
+        description="species on the visible sites, one list per pattern; or concentric discs; or the couplings of a "
+        "teacher", examples=[[[1], [2]]],
+    )  # fmt: skip
     weights: list[float] | None = Field(default=None, description="weight of each pattern; null is equal weights")
     visible: list[list[int]] | None = Field(
         default=None, description="visible sites, in the order of the patterns; null is all sites, last index fastest",
@@ -146,7 +185,9 @@ class Config(Spec):
         return [w / sum(weights) for w in weights]
 
     def rows(self, shape) -> list[list[int]]:
-        """Species on the visible sites, one list per pattern."""
+        """Species on the visible sites, one list per pattern; a teacher's are found when the task is built."""
+        if isinstance(self.patterns, Teacher):
+            return []
         if isinstance(self.patterns, list):
             return self.patterns
         centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
@@ -160,10 +201,13 @@ class Config(Spec):
     def check(self, scenario):
         """Patterns fit the lattice, its species and, if nothing changes species, its composition."""
         system = scenario.system
-        if not hasattr(system, "composition"):
-            yield Problem(("kind",), f"needs species on a lattice, which {system.kind!r} does not have")
+        wrong = list(check_species(scenario))
+        if wrong:
+            yield from wrong
             return
         yield from self._check_sites(system)
+        if isinstance(self.patterns, list) and len(set(map(tuple, self.patterns))) < len(self.patterns):
+            yield Problem(("patterns",), "lists a pattern twice; give it more weight instead")
         weights = self.weights or [1.0]
         if min(weights) < 0 or sum(weights) <= 0:
             yield Problem(("weights",), "weights are not negative, and at least one is positive")
@@ -171,6 +215,10 @@ class Config(Spec):
             radii = self.patterns.radii
             if len(radii) != len(self.patterns.species) or sorted(radii) != radii:
                 yield Problem(("patterns",), "needs one species per radius, and radii that increase")
+        elif isinstance(self.patterns, Teacher):
+            yield from self.patterns.problems(system)
+            if self.weights is not None:
+                yield Problem(("weights",), "a teacher's patterns have weights of their own; leave these out")
         elif self.weights is not None and len(self.weights) != len(self.patterns):
             yield Problem(("weights",), f"{len(self.weights)} weights for {len(self.patterns)} patterns")
         yield from self._check_values(scenario)
@@ -224,13 +272,16 @@ class Config(Spec):
         shape = system.lattice.shape
         visible = np.zeros(shape, bool)
         sites = [tuple(site) for site in self.visible] if self.visible else list(np.ndindex(*shape))
-        patterns = np.zeros((len(self.weight_list), *shape), species_dtype(len(system.site_energies())))
-        for k, row in enumerate(self.rows(shape)):
-            for site, species in zip(sites, row, strict=True):
-                patterns[(k, *site)] = species
         for site in sites:
             visible[site] = True
+        if isinstance(self.patterns, Teacher):
+            patterns, weights = equilibrium(self.patterns.teach(system), visible)
+        else:
+            patterns, weights = np.zeros((len(self.weight_list), *shape), int), self.weight_list
+            for k, row in enumerate(self.rows(shape)):
+                for site, species in zip(sites, row, strict=True):
+                    patterns[(k, *site)] = species
         given = tuple((tuple(g.site), g.species) for g in self.given)
-        exact = oracle(system, visible, patterns, self.weight_list)
-        weights = jnp.asarray(self.weight_list)
-        return TargetDistribution(jnp.asarray(patterns), weights, jnp.asarray(visible), given, exact)
+        exact = oracle(system, visible, patterns, weights)
+        shown = jnp.asarray(patterns, species_dtype(len(system.site_energies())))
+        return TargetDistribution(shown, jnp.asarray(weights), jnp.asarray(visible), given, exact)
