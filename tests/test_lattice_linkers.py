@@ -55,9 +55,10 @@ def test_bond_law_is_that_of_the_theory():
 
 @pytest.mark.parametrize("move", ["metropolis", "heat_bath"])
 def test_explicit_and_effective_agree_in_equilibrium(move):
-    """2 x 3 periodic, 2000 chains of 600 sweeps from disorder: composition and contacts within 4 standard errors (a hundredth of a molecule)."""
+    """2 x 3 periodic, 2000 chains of 600 sweeps from disorder: 4 standard errors are some hundredths of a molecule."""
     system = linked([2, 3])
-    dynamics, chains = load_kind("dynamics", move)(kind=move).build(), 2000
+    chains = 2000
+    dynamics = load_kind("dynamics", move)(kind=move).build()
     keys = jax.random.split(jax.random.key(1), chains)
 
     @jax.jit

@@ -40,7 +40,7 @@ def chains(dynamics, system, x, steps, seed):
 
 
 def test_equilibrium_is_that_of_the_sweeps():
-    """2000 chains, started from exact samples: a mean energy off by 0.3 (a third of a bond) would be 4 standard errors."""
+    """2000 chains, started from exact samples: 4 standard errors are 0.3 of a bond."""
     system = CONDENSATE.build(None)
     for law in ("metropolis", "heat_bath"):
         dynamics = Config(kind="rejection_free", law=law, engine="jax", duration=3.0).build()

@@ -126,10 +126,9 @@ class LatticeTiles(AbstractDiscreteSystem):
 
     def named_couplings(self):
         """J over axes and species, and μ if it is learned."""
-        named = {"couplings": (("axis", "species", "species_other"), self.coupling)}
-        if "chemical_potential" in self.learned:
-            named["chemical_potentials"] = (("species",), self.site_energies()[1:])
-        return named
+        couplings = {"couplings": (("axis", "species", "species_other"), self.coupling)}
+        potentials = {"chemical_potentials": (("species",), self.site_energies()[1:])}
+        return couplings | potentials if "chemical_potential" in self.learned else couplings
 
 
 class Config(Spec):

@@ -89,7 +89,7 @@ class SingleCopyTargets(AbstractTask):
         sites = state.x.species.astype(jnp.int32)
         here = jax.nn.one_hot(sites.ravel() - 1, particles * targets)
         ahead = [jax.nn.one_hot(jnp.roll(sites, -1, axis).ravel() - 1, particles * targets) for axis in (0, 1)]
-        made = sum(here.T @ there for there in ahead)
+        made = here.T @ ahead[0] + here.T @ ahead[1]
         made = ((made + made.T) > 0).reshape(particles, targets, particles, targets)
         right = jnp.stack([made[:, t, :, t] for t in range(targets)]) & wanted
         return jnp.sum(right, (1, 2)) / jnp.sum(wanted, (1, 2))
