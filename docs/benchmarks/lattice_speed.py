@@ -119,7 +119,7 @@ class Numba:
 
     def __call__(self, sweeps):
         count = self.updates * int(sweeps)
-        self.state = self.kernel(self.species, self.J, self.q, count, self.state)
+        self.state = np.uint64(self.kernel(self.species, self.J, self.q, count, self.state))
 
 
 if numba is not None:
