@@ -68,6 +68,16 @@ def compact(cells: Float[np.ndarray, "cell dim"], size: int) -> Int[np.ndarray, 
     return np.argsort(np.round(distance, 9), kind="stable")[:size]
 
 
+def permutations(species: int, cells: int, count: int, seed: int) -> list[Int[np.ndarray, " cell"]]:
+    """Independent random assignments of ``species`` (from 0) to cells, each species at most once.
+
+    >>> [sorted(order.tolist()) for order in permutations(3, 3, 2, 0)]
+    [[0, 1, 2], [0, 1, 2]]
+    """
+    random = np.random.default_rng(seed)
+    return [random.permutation(species)[:cells] for _ in range(count)]
+
+
 def most_structures(species: int, cells: int, patches: int) -> int:
     """How many structures can be stored before every pair of sites is somebody's bond.
 

@@ -35,6 +35,15 @@ class Recall(NamedTuple):
     labels: dict[str, Label]
 
 
+def cue_labels(cued: np.ndarray, scale: np.ndarray, strongest: float) -> dict[str, Label]:
+    """Labels of replicas that were cued with a memory and have scaled couplings."""
+    return {
+        "cue": Label(cued, "1", "memory that the replica was given a part of"),
+        "bond_strength": Label(np.round(scale * strongest, 3), "kT_ref", "strongest bond"),
+        "bond_scale": Label(scale, "1", "factor on the learned couplings"),
+    }
+
+
 class AbstractTask(eqx.Module):
     """Presentations to learn from and cues to recall with."""
 
@@ -61,6 +70,23 @@ class AbstractTask(eqx.Module):
         """Overlap of a sample with every memory, 1 for perfect recall."""
         raise NotImplementedError(f"{type(self).__name__} stores no memories that a state could overlap with")
 
+    def extra(self, system: AbstractSystem, state) -> Float[Array, ""]:
+        """Wrong and surplus units around the best recalled structure, over the structure's size."""
+        raise NotImplementedError(f"{type(self).__name__} stores no structures that a state could exceed")
+
+    def chimera(self, system: AbstractSystem, state) -> Float[Array, ""]:
+        """Fraction of the matter that is bound without belonging to the structure it grew on."""
+        raise NotImplementedError(f"{type(self).__name__} stores no structures that a state could mix")
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states that :meth:`classify` tells apart. Default: none."""
+        return ()
+
+    def classify(self, system: AbstractSystem, state) -> Int[Array, ""]:
+        """Which of the states the matter is in."""
+        raise NotImplementedError(f"{type(self).__name__} tells no states apart")
+
     def evaluate(self, system: AbstractSystem, dynamics: AbstractDynamics) -> dict[str, float]:
         """How well the system does the task, in numbers that learning records as it goes. Default: none."""
         del system, dynamics
@@ -70,6 +96,11 @@ class AbstractTask(eqx.Module):
         """Exact values to draw beside what recall measures; their names end in ``_theory``. Default: none."""
         del system, dynamics
         return []
+
+    def groups(self, system: AbstractSystem) -> dict[str, list[Summary]]:
+        """What is stored, by group of the results: ``memories``, and ideal ``couplings`` to compare with."""
+        del system
+        return {}
 
     def annotations(self, system: AbstractSystem) -> dict[str, float]:
         """Numbers from theory that belong to the whole run, for the results' root attributes. Default: none."""

@@ -1,21 +1,21 @@
 """Fraction of particles grown onto a correct piece of a structure without belonging to it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from matterlearn.core.assembly import chimera
 from matterlearn.core.observable import Observable
+from matterlearn.core.task import AbstractTask
 from matterlearn.spec import Problem, Spec
 
 
 class Chimera(Observable):
-    """See ``matterlearn.core.assembly.chimera``."""
+    """The task says what that means for its structures."""
 
-    task: Any  # one that knows its structures' clusters, as Structures does
+    task: AbstractTask
 
     def __call__(self, system, drive, state):
-        return chimera(self.task.assembly(system, state))
+        return self.task.chimera(system, state)
 
 
 class Config(Spec):

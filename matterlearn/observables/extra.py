@@ -1,21 +1,21 @@
 """Wrong and surplus units attached to the best recalled structure, over the structure's size."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from matterlearn.core.assembly import extra
 from matterlearn.core.observable import Observable
+from matterlearn.core.task import AbstractTask
 from matterlearn.spec import Problem, Spec
 
 
 class Extra(Observable):
-    """See ``matterlearn.core.assembly.extra``."""
+    """The task says what that means for its structures."""
 
-    task: Any  # one that knows its structures' clusters, as Structures does
+    task: AbstractTask
 
     def __call__(self, system, drive, state):
-        return extra(self.task.assembly(system, state), self.task.species.shape[-1])
+        return self.task.extra(system, state)
 
 
 class Config(Spec):

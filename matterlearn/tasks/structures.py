@@ -26,12 +26,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from pydantic import Field, model_validator
 
-from matterlearn.core.assembly import Assembly, ParticleSystem, analyse, overlap, pair_counts
+from matterlearn.core.assembly import Assembly, ParticleSystem, analyse, chimera, extra, overlap, pair_counts
 from matterlearn.core.drive import Drive
-from matterlearn.core.footprint import HEXAGONS, cells_of, centred, compact, make, most_structures
+from matterlearn.core.footprint import HEXAGONS, cells_of, centred, compact, make, most_structures, permutations
+from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import size as packed_size
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.symmetric import unpack
+from matterlearn.core.task import AbstractTask, Recall, cue_labels
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.assembly import chemical_potential_window, effective_cost
 
@@ -72,11 +74,7 @@ class Structures(AbstractTask):
         stack = lambda trees: jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)  # noqa: E731
         drive = stack([Drive()] * replicas)
         strongest = float(jnp.max(-system.coupling, initial=0.0))
-        labels = {
-            "cue": Label(cued, "1", "memory that the replica was given a part of"),
-            "bond_strength": Label(np.round(scale * strongest, 3), "kT_ref", "strongest bond"),
-            "bond_scale": Label(scale, "1", "factor on the learned couplings"),
-        }
+        labels = cue_labels(cued, scale, strongest)
         return Recall(stack(systems), drive, stack(samples), labels)
 
     def overlap(self, system: ParticleSystem, state) -> Float[Array, " memory"]:
@@ -86,6 +84,32 @@ class Structures(AbstractTask):
     def assembly(self, system: ParticleSystem, state) -> Assembly:
         """Clusters, and the pieces of each structure in them."""
         return analyse(system.bonds(state.x, state.neighbors), self.bonds, len(system.species))
+
+    def extra(self, system: ParticleSystem, state) -> Float[Array, ""]:
+        """Wrong and surplus particles attached to the largest correct piece, over the structure's size."""
+        return extra(self.assembly(system, state), self.species.shape[-1])
+
+    def chimera(self, system: ParticleSystem, state) -> Float[Array, ""]:
+        """Fraction of particles grown onto a correct piece without belonging to it."""
+        return chimera(self.assembly(system, state))
+
+    def groups(self, system: ParticleSystem) -> dict[str, list[Summary]]:
+        """Union and sum of the structures' bonds at the learned strength; bonds, cells and species."""
+        bonds = np.asarray(jax.vmap(unpack)(self.bonds))
+        strongest = float(jnp.max(-system.coupling, initial=0.0)) or 1.0
+        pair = ("site", "site_other")
+        words, cells = "ideal Hebbian couplings", np.asarray(self.position)
+        return {
+            "couplings": [
+                Summary("ideal", pair, -strongest * bonds.max(0), "kT_ref", f"{words}, union rule"),
+                Summary("ideal_sum", pair, -strongest * bonds.sum(0), "kT_ref", f"{words}, sum rule"),
+            ],
+            "memories": [
+                Summary("bonds", ("memory", *pair), bonds, "1", "bonds of the stored structure"),
+                Summary("position", ("memory", "tile", "axis"), cells, "σ", "cell of the structure"),
+                Summary("species", ("memory", "tile"), np.asarray(self.species), "1", "species on the cell"),
+            ],
+        }
 
     def annotations(self, system: Any) -> dict[str, float]:
         """Window of bond strengths in which a seed grows and nothing else does, if strengths are compared.
@@ -202,9 +226,7 @@ class Config(Spec):
             cells = [cells_of(grid >= 0) for grid in grids]
             return [grid[grid >= 0] for grid in grids], [centred(c) for c in cells]
         cells = make(shape=self.shape, hexagon=self.hexagon, image=self.image, graph=self.graph)
-        random = np.random.default_rng(self.structure_seed)
-        orders = [random.permutation(species_count)[: len(cells)] for _ in range(self.count)]
-        return orders, [cells] * self.count
+        return permutations(species_count, len(cells), self.count, self.structure_seed), [cells] * self.count
 
 
 def check_structures(task: Config, system):
