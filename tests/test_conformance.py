@@ -4,6 +4,7 @@ import jax
 import pytest
 
 from matterlearn import testing
+from matterlearn.core.lattice_kernel import LatticeKernel
 from matterlearn.kinds import FAMILIES, config_class, kinds, load_kind
 
 
@@ -17,6 +18,14 @@ def variants(*families):
 def example(parameter):
     family, kind, i = parameter
     return testing.examples(family, kind)[i]
+
+
+def variants_with(checks, family):
+    """One parameter per small example and check that it has to pass."""
+    return [
+        pytest.param(variant.values[0], check, id=f"{check.__name__}-{variant.id}")
+        for variant in variants(family) for check in checks(example(variant.values[0]))
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +45,14 @@ def test_spec(parameter):
     assert light(**config.model_dump()).model_dump() == config.model_dump()
 
 
-@pytest.mark.parametrize("system_case", variants("systems"), indirect=True)
-@pytest.mark.parametrize("check", named(testing.SYSTEM_CHECKS))
+@pytest.mark.parametrize(
+    ("system_case", "check"), variants_with(testing.system_checks, "systems"), indirect=["system_case"]
+)
 def test_system(system_case, check):
     check(system_case)
 
 
-@pytest.mark.parametrize("parameter", variants("dynamics"))
-@pytest.mark.parametrize("check", named(testing.DYNAMICS_CHECKS))
+@pytest.mark.parametrize(("parameter", "check"), variants_with(testing.dynamics_checks, "dynamics"))
 def test_dynamics(parameter, check):
     check(example(parameter))
 
@@ -55,9 +64,9 @@ def test_rule(parameter, check):
 
 
 @pytest.mark.parametrize("system", kinds("systems"))
-@pytest.mark.parametrize("parameter", variants("rules"))
-def test_rule_trains_every_system(parameter, system):
-    testing.rule_trains(example(parameter), testing.examples("systems", system)[0])
+@pytest.mark.parametrize("rule", kinds("rules"))
+def test_rule_trains_every_system(rule, system):
+    testing.rule_trains(testing.examples("rules", rule)[0], testing.examples("systems", system)[0])
 
 
 @pytest.fixture
@@ -97,6 +106,35 @@ def test_a_wrong_temperature_is_found():
     warm = load_kind("dynamics", "brownian")(kind="brownian", dt=1e-3, kT=rising)
     with pytest.raises(AssertionError, match="variance"):
         law(warm)
+
+
+def test_a_wrong_sampler_temperature_is_found():
+    """A sampler that is a tenth too warm fails against the enumeration at the temperature that was asked for."""
+    rising = {"ramp": {"start": 1, "stop": 1.1, "steps": 1}}
+    warm = load_kind("dynamics", "metropolis")(kind="metropolis", kT=rising)
+    with pytest.raises(AssertionError, match="exactly"):
+        dict_of(testing.SAMPLER_CHECKS)["keeps_the_boltzmann_law"](warm)
+
+
+def test_a_wrong_kernel_is_found():
+    """Local energies that are wrong by a hundredth fail, and so do draws that are a fifth too warm."""
+    case = testing.system_case(testing.examples("systems", "lattice_condensate")[0])
+
+    class Warm(LatticeKernel):
+        def conditional(self, bits, value, environment, kT):
+            return super().conditional(bits, value, environment, 1.2 * kT)
+
+    class Wrong(type(case.system)):
+        def kernel(self):
+            right = super().kernel()
+            return Warm(**{**vars(right), "tables": 1.01 * right.tables})
+
+    wrong = case._replace(system=Wrong(**vars(case.system)))
+    checks = dict_of(testing.DISCRETE_SYSTEM_CHECKS)
+    with pytest.raises(AssertionError, match="local energies"):
+        checks["local_energies_are_those_of_the_energy"](wrong)
+    with pytest.raises(AssertionError, match="degrees of freedom"):
+        checks["conditional_law_is_boltzmann"](wrong)
 
 
 def dict_of(checks):

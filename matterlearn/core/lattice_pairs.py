@@ -85,7 +85,7 @@ class Bricks:
 
         def move_on(pair, c, d, changed):
             (a, b), swapped = _unpacked(pair, x.dtype)
-            return b, c, d, jnp.roll(a, -1, axis), changed + jnp.sum(swapped)
+            return b, c, d, jnp.roll(a, -1, axis), changed + jnp.sum(swapped, dtype=jnp.int32)
 
         def one(offset, carry):
             a, b, c, d, changed = move_on(*carry)
@@ -171,10 +171,10 @@ class PairList:
 
             swap = (change((a, b), around) <= limits) & (a != b) & ~jnp.any(held[pair], 1)
             values = values.at[pair[:, 0]].set(jnp.where(swap, b, a)).at[pair[:, 1]].set(jnp.where(swap, a, b))
-            return values, jnp.sum(swap)
+            return values, jnp.sum(swap, dtype=jnp.int32)
 
         values, changed = lax.scan(one, values, (*map(jnp.asarray, self._tables), limits))
-        return values[:-1].reshape(x.shape), jnp.sum(changed)
+        return values[:-1].reshape(x.shape), jnp.sum(changed, dtype=jnp.int32)
 
     @functools.cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

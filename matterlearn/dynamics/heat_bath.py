@@ -15,7 +15,7 @@ Example:
     0.5
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,7 @@ class Config(Spec):
     """Heat-bath sampling in a scenario."""
 
     kind: Literal["heat_bath"]
+    discrete: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):

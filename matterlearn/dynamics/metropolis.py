@@ -15,7 +15,7 @@ Example:
     0.5
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ class Config(Spec):
     """Metropolis sampling in a scenario."""
 
     kind: Literal["metropolis"]
+    discrete: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):

@@ -8,19 +8,33 @@ Small examples come from the Config itself: a field takes its ``Field(examples=[
 example (the last one where it has fewer), and its default where it has none. So every required field needs an
 example, and a field with several gives several variants, for instance all pairs and a neighbour list.
 
-Derivatives are tested in double precision, statistics with fixed seeds against |z| < 4. A failed check is an
-AssertionError that says what is wrong.
+A Config with ``discrete: ClassVar[bool] = True`` is held to the checks of discrete matter: its kernel against its
+energy, its dynamics against exact enumeration. Derivatives are tested in double precision, statistics with fixed
+seeds against |z| < 4. A failed check is an AssertionError that says what is wrong.
 """
 
+from matterlearn.testing._dispatch import (
+    check_dynamics,
+    check_system,
+    dynamics_checks,
+    is_discrete,
+    system_case,
+    system_checks,
+)
 from matterlearn.testing._examples import Well, WellState, check_spec, examples, examples_of, trap, well
-from matterlearn.testing.dynamics import DYNAMICS_CHECKS, check_dynamics
+from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase
+from matterlearn.testing.dynamics import DYNAMICS_CHECKS
 from matterlearn.testing.rules import RULE_CHECKS, check_rule, rule_trains
-from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase, check_system, system_case
+from matterlearn.testing.samplers import SAMPLER_CHECKS
+from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase
 
 __all__ = [
+    "DISCRETE_SYSTEM_CHECKS",
     "DYNAMICS_CHECKS",
     "RULE_CHECKS",
+    "SAMPLER_CHECKS",
     "SYSTEM_CHECKS",
+    "DiscreteCase",
     "SystemCase",
     "Well",
     "WellState",
@@ -28,10 +42,13 @@ __all__ = [
     "check_rule",
     "check_spec",
     "check_system",
+    "dynamics_checks",
     "examples",
     "examples_of",
+    "is_discrete",
     "rule_trains",
     "system_case",
+    "system_checks",
     "trap",
     "well",
 ]

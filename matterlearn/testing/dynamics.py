@@ -1,4 +1,4 @@
-"""Checks of a dynamics: stationary law, relaxation, keys and chunks, clamps, compilation."""
+"""Checks of a dynamics of continuous matter: stationary law, relaxation, keys and chunks, clamps, compilation."""
 
 from typing import Any
 
@@ -13,12 +13,6 @@ from matterlearn.testing._examples import Counted, WellState, agree, same_bits, 
 
 LONG = 2000  # steps: many relaxation times of the trap at the time step of a sensible example
 SAMPLES = 8000
-
-
-def check_dynamics(config: Any) -> None:
-    """All checks of a dynamics."""
-    for check in DYNAMICS_CHECKS:
-        check(config)
 
 
 def _run(dynamics: AbstractDynamics, system, drive, x, steps):

@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from matterlearn.core.discrete import AbstractDiscreteSystem
+from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics
 from matterlearn.core.rule import AbstractRule, Batch
 from matterlearn.core.system import AbstractSystem
@@ -30,6 +32,22 @@ def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) 
     drive = eqx.tree_at(lambda d: d.target, drive, x) if at is None else drive
     stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (REPLICAS, *jnp.shape(leaf))), (drive, x))
     return Batch(*stacked, jnp.ones(()))  # pyright: ignore[reportCallIssue]
+
+
+def clamped_exposure(system: AbstractDiscreteSystem) -> Batch:
+    """Replicas of one start, every other site clamped there."""
+    x = system.init_state(jax.random.key(0))
+    held = jax.tree.map(lambda leaf: jnp.arange(leaf.size).reshape(leaf.shape) % 2 == 0, x)
+    drive = Drive(target=x, clamped=held)
+    stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (REPLICAS, *jnp.shape(leaf))), (drive, x))
+    return Batch(*stacked, jnp.ones(()))  # pyright: ignore[reportCallIssue]
+
+
+def presentation(system: AbstractSystem) -> tuple[Batch, AbstractDynamics]:
+    """Something to learn from, and a dynamics that this matter follows."""
+    if isinstance(system, AbstractDiscreteSystem):
+        return clamped_exposure(system), load_kind("dynamics", "metropolis")(kind="metropolis").build()
+    return exposure(system, 50.0), _dynamics()
 
 
 def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):
@@ -68,11 +86,10 @@ def well_learns_what_it_is_shown(config: Any) -> None:
 
 def rule_trains(config: Any, system_config: Any) -> None:
     """On this material the estimate is finite, shaped like the parameters, and reports its phases."""
-    rule, dynamics = config.build(), _dynamics()
-    system = system_config.build(jax.random.key(0))
+    rule, system = config.build(), system_config.build(jax.random.key(0))
     parameters = rule.parameters(system)
-    args = (exposure(system, 50.0), parameters, jax.random.key(4))
-    direction, _, info = eqx.filter_jit(_estimated)(rule, dynamics, system, *args)
+    batch, dynamics = presentation(system)
+    direction, _, info = eqx.filter_jit(_estimated)(rule, dynamics, system, batch, parameters, jax.random.key(4))
     assert jax.tree.structure(direction) == jax.tree.structure(parameters), "the estimate is not shaped like θ"
     for got, have in zip(jax.tree.leaves(direction), jax.tree.leaves(parameters), strict=True):
         assert got.shape == have.shape and got.dtype == have.dtype, f"{got.shape} {got.dtype} for {have.shape}"

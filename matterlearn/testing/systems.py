@@ -1,4 +1,4 @@
-"""Checks of a system: names, reproducibility, derivatives, symmetries, compilation, neighbour lists."""
+"""Checks of a continuous system: names, reproducibility, derivatives, symmetries, compilation, neighbour lists."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class SystemCase(NamedTuple):
     direction: Any
 
 
-def system_case(config: Any) -> SystemCase:
+def continuous_case(config: Any) -> SystemCase:
     """The liveliest of 16 disordered configurations of the system, with random couplings; double precision."""
     with jax.enable_x64(True):
         blank = config.build(jax.random.key(0))
@@ -33,14 +33,7 @@ def system_case(config: Any) -> SystemCase:
         return SystemCase(system, x, noise_like(4, x))
 
 
-def check_system(config: Any) -> None:
-    """All checks of a system."""
-    case = system_case(config)
-    for check in SYSTEM_CHECKS:
-        check(case)
-
-
-def _double(check: Callable) -> Callable:
+def in_double(check: Callable) -> Callable:
     """The check in double precision."""
 
     def inside(case):
@@ -69,7 +62,7 @@ def _start(system, key):
     return system.init_state(key)
 
 
-@_double
+@in_double
 def state_is_named(case: SystemCase) -> None:
     """``dims`` names every axis of every leaf of the state, and axes of one name have one length."""
     lengths: dict[str, int] = {}
@@ -83,7 +76,7 @@ def state_is_named(case: SystemCase) -> None:
         assert len(dims) == jnp.ndim(values), f"{name!r} has {jnp.ndim(values)} axes but {len(dims)} names"
 
 
-@_double
+@in_double
 def start_is_reproducible(case: SystemCase) -> None:
     """The same key gives the same finite start, another key another; shapes are as announced."""
     first, again = (_start(case.system, jax.random.key(5)) for _ in range(2))
@@ -96,7 +89,7 @@ def start_is_reproducible(case: SystemCase) -> None:
         assert all(jnp.broadcast_shapes(f.shape, y.shape) == y.shape for f, y in zip(factor, first, strict=True))
 
 
-@_double
+@in_double
 def energy_is_a_number(case: SystemCase) -> None:
     """Energy is a finite scalar, at a start too, and the configuration feels the couplings."""
     for x in (case.x, _start(case.system, jax.random.key(7))):
@@ -106,7 +99,7 @@ def energy_is_a_number(case: SystemCase) -> None:
     assert dot(moments, moments) > 0, "no coupling matters in a disordered state"
 
 
-@_double
+@in_double
 def derivatives_are_those_of_the_energy(case: SystemCase) -> None:
     """Force, coupling gradient and curvature against central differences."""
     system, x, along = case
@@ -129,7 +122,7 @@ def derivatives_are_those_of_the_energy(case: SystemCase) -> None:
     agree(turned, slope(lambda y: _slopes(system, y)[1], x, along), 1e-5 * stiff, "the second derivative is wrong")
 
 
-@_double
+@in_double
 def claimed_symmetries_hold(case: SystemCase) -> None:
     """Energy does not change under what ``symmetries`` claims, nor by whole periods of the box."""
 
@@ -184,7 +177,7 @@ def _flipped(system, x):
 SYMMETRIES = {"translation": _translated, "rotation": _rotated, "permutation": _permuted, "flip": _flipped}
 
 
-@_double
+@in_double
 def energy_is_compiled_once(case: SystemCase) -> None:
     """New couplings never recompile; vmap over configurations gives the energies of each."""
     energy = Counted(lambda system, x: system.energy(x))
@@ -197,7 +190,7 @@ def energy_is_compiled_once(case: SystemCase) -> None:
     agree(jax.jit(jax.vmap(case.system.energy))(pair), jnp.stack(one_by_one), 1e-9, "vmap changes the energy")
 
 
-@_double
+@in_double
 def list_changes_nothing(case: SystemCase) -> None:
     """With what ``allocate`` returns, energy and force are those of all pairs, before and after moving on."""
     neighbors = case.system.allocate(case.x)
