@@ -28,7 +28,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from matterlearn import plots_couplings, snapshots, style
+from matterlearn import plots_couplings, plots_states, snapshots, style
 from matterlearn.verdicts import cross_overlap, cued_overlap, swept
 
 OUTCOMES = ("extra", "chimera", "largest_cluster")
@@ -262,11 +262,11 @@ def learning(tree: xr.DataTree) -> Figure | None:
 
 
 def window(tree: xr.DataTree) -> Figure | None:
-    """Final overlaps, surplus and chimeras against what was swept, with the predicted window."""
+    """Final overlaps, surplus and chimeras against the one thing that was swept, with the predicted window."""
     root = _root(tree)
     ranges = swept(root)
     recall, others = _finals(root)
-    if not ranges or not (recall or others):
+    if len(ranges) != 1 or not (recall or others):
         return None
     coordinate = next(iter(ranges))
     groups = [group for group in (recall, others) if group]
@@ -371,8 +371,9 @@ def _profile_dim(array: xr.DataArray) -> str | None:
 
 DRAWINGS = (
     Drawing("snapshots", snapshots.snapshots,
-            "First and last frames. Bars are bonds in the colour of the memory they belong to; "
-            "the picture is centred on the largest cluster."),
+            "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
+            "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),
+    Drawing("states", plots_states.states, "Final state over two swept quantities; lines: theory."),
     Drawing("overlap", overlap,
             "Overlap with the cued memory and with the best other one. Thick: mean over replicas "
             "with its standard error; thin: the replicas."),

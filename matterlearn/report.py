@@ -166,7 +166,7 @@ def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
 
 def _movie(tree: xr.DataTree, run_dir: Path) -> list[str]:
     found = _fresh([*run_dir.glob("*.gif"), *run_dir.glob(f"{FIGURES}/*.gif")], run_dir)
-    if not found and snapshots.has_trajectory(tree) and tree["trajectory"].sizes["frame"] > 1:
+    if not found and snapshots.painter_of(tree) and tree["trajectory"].sizes["frame"] > 1:
         found = snapshots.movie(tree, run_dir / MOVIE)[:1]
     fit = [path for path in found if path.stat().st_size <= LARGEST_MOVIE]
     return [_picture(path, "The run, a few replicas side by side.") for path in fit]

@@ -1,4 +1,4 @@
-"""Pictures and movies of particles: first and last frames of a few replicas, and the way between.
+"""Pictures and movies: first and last frames of a few replicas, and the way between; particles and lattices.
 
 Which replicas are shown is a rule, not a choice: each cue first, lowest replica number first.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,6 +22,7 @@ from PIL import Image
 
 from matterlearn import style
 from matterlearn.drawing import centre_of, draw, frame_of, has_trajectory, span_of
+from matterlearn.drawing_lattice import LatticePainter, has_lattice
 from matterlearn.errors import InputError
 from matterlearn.verdicts import swept
 
@@ -34,16 +36,18 @@ def choose_replicas(tree: xr.DataTree, count: int = 4) -> list[int]:
     """Replicas that show the variety: every cue in turn, the lowest replica numbers.
 
     In a sweep every cue where the mean final overlap is largest, so that the pictures start from
-    the working case, then the lowest and the highest value.
+    the working case, then the lowest and the highest value of what was swept first.
     """
     root = tree.to_dataset(inherit=False)
     everyone = list(range(tree["trajectory"].sizes["replica"]))
     cue = root["cue"].values.tolist() if "cue" in root else [0] * len(everyone)
-    for name, values in swept(root).items():
-        here = root[name].values
-        best = _best_value(root, name) if "overlap" in root else values[len(values) // 2]
-        first = _alternate([r for r in everyone if here[r] == best], cue)[: len(set(cue))]
-        ends = [int(np.argmax(here == value)) for value in (values[0], values[-1])]
+    ranges = swept(root)
+    if ranges:
+        _, case = np.unique(np.stack([root[name].values for name in ranges]), axis=1, return_inverse=True)
+        best = _best_case(root, case.ravel())
+        first = _alternate([r for r in everyone if case.ravel()[r] == best], cue)[: len(set(cue))]
+        along = root[next(iter(ranges))].values
+        ends = [int(np.argmax(along == value)) for value in (along.min(), along.max())]
         return list(dict.fromkeys(first + ends + _alternate(everyone, cue)))[:count]
     return _alternate(everyone, cue)[:count]
 
@@ -54,9 +58,12 @@ def _alternate(replicas: list[int], cue: Sequence[int]) -> list[int]:
     return sorted(replicas, key=lambda r: (turn[r], r))
 
 
-def _best_value(root: xr.Dataset, name: str) -> float:
-    final = root["overlap"].dropna("step", how="all").isel(step=-1).max("memory")
-    return float(final.groupby(name).mean().idxmax())
+def _best_case(root: xr.Dataset, case: np.ndarray) -> int:
+    """Combination of swept values with the largest mean final overlap; the middle one if nothing is known."""
+    if "overlap" not in root:
+        return int(case.max()) // 2
+    final = root["overlap"].dropna("step", how="all").isel(step=-1).max("memory").values
+    return int(np.argmax([final[case == number].mean() for number in range(case.max() + 1)]))
 
 
 def _title(tree: xr.DataTree, replica: int, step: int) -> str:
@@ -65,28 +72,61 @@ def _title(tree: xr.DataTree, replica: int, step: int) -> str:
     if "cue" in root:
         cue = int(root["cue"][replica])
         first.append("no cue" if cue < 0 else f"cue: memory {cue}")
-    for name in list(swept(root))[:1]:
+    names = list(swept(root))
+    for name in names[:1]:
         second.insert(0, f"{name.replace('_', ' ')} {float(root[name][replica]):g}")
+    for name in names[1:2]:
+        first.append(f"{name.replace('_', ' ')} {float(root[name][replica]):g}")
     return ", ".join(first) + "\n" + ", ".join(second)
 
 
-def _legend_handles(tree: xr.DataTree) -> list[Line2D]:
-    node = tree["trajectory"]
-    kinds = np.unique(node["bond_memory"].values).tolist() if "bond_memory" in node else []
-    names = {-1: "bond of no memory", -2: "bond of several memories"}
-    return [
-        Line2D(
-            [], [], color=style.memory_colour(int(kind)), lw=5,
-            ls=(0, (0.9, 0.6)) if kind == -1 else "-",
-            label=names.get(kind, f"bond of memory {kind}"),
-        )
-        for kind in sorted(kinds, key=lambda k: (k < 0, abs(k)))
-    ]  # fmt: skip
+class ParticlePainter:
+    """Draws frames of particles; a film keeps the final cluster in the middle, a still its own."""
+
+    def __init__(self, tree: xr.DataTree):
+        self.tree, self.views = tree, {}
+
+    def handles(self) -> list[Line2D]:
+        """Entries of a legend: the kinds of bonds."""
+        node = self.tree["trajectory"]
+        kinds = np.unique(node["bond_memory"].values).tolist() if "bond_memory" in node else []
+        names = {-1: "bond of no memory", -2: "bond of several memories"}
+        return [
+            Line2D(
+                [], [], color=style.memory_colour(int(kind)), lw=5,
+                ls=(0, (0.9, 0.6)) if kind == -1 else "-",
+                label=names.get(kind, f"bond of memory {kind}"),
+            )
+            for kind in sorted(kinds, key=lambda k: (k < 0, abs(k)))
+        ]  # fmt: skip
+
+    def still(self, axes: Axes, replica: int, frame: int) -> int:
+        """Draws a frame, ``frame`` from the end if negative; returns its step."""
+        one = frame_of(self.tree, replica, frame)
+        draw(axes, one)
+        return one.step
+
+    def film(self, axes: Axes, replica: int, frame: int) -> int:
+        """Draws a frame in place of the one before; returns its step."""
+        if replica not in self.views:
+            centre = centre_of(frame_of(self.tree, replica, -1))
+            self.views[replica] = centre, span_of(self.tree, replica, centre)
+        for artist in (*axes.collections, *axes.texts):
+            artist.remove()
+        one = frame_of(self.tree, replica, frame)
+        draw(axes, one, *self.views[replica])
+        return one.step
 
 
-def _panels(tree: xr.DataTree, columns: int, rows: int, panel: float) -> tuple[Figure, np.ndarray]:
+def painter_of(tree: xr.DataTree) -> ParticlePainter | LatticePainter | None:
+    """What draws the frames of these results, if there are frames of something that can be drawn."""
+    if has_trajectory(tree):
+        return ParticlePainter(tree)
+    return LatticePainter(tree) if has_lattice(tree) else None
+
+
+def _panels(handles: list[Line2D], columns: int, rows: int, panel: float) -> tuple[Figure, np.ndarray]:
     """Square panels at exactly known places, so that lines scale with the particles."""
-    handles = _legend_handles(tree)
     gap, head = 0.12, 0.55
     width = columns * panel + (columns + 1) * gap
     across = max(1, int(width / 2.5))
@@ -107,16 +147,16 @@ def _panels(tree: xr.DataTree, columns: int, rows: int, panel: float) -> tuple[F
 
 def snapshots(tree: xr.DataTree) -> Figure | None:
     """First and last frames of a few replicas, at least one for each cue."""
-    if not has_trajectory(tree):
+    painter = painter_of(tree)
+    if painter is None:
         return None
     replicas = choose_replicas(tree)
     with style.look():
-        figure, grid = _panels(tree, len(replicas), 2, 3.4)
+        figure, grid = _panels(painter.handles(), len(replicas), 2, 3.4)
         for column, replica in enumerate(replicas):
             for row, frame in ((0, 0), (1, -1)):
-                one = frame_of(tree, replica, frame)
-                draw(grid[row, column], one)
-                title = f"step {one.step:,}" if row else _title(tree, replica, one.step)
+                step = painter.still(grid[row, column], replica, frame)
+                title = f"step {step:,}" if row else _title(tree, replica, step)
                 grid[row, column].set_title(title, fontsize=12, loc="left")
     return figure
 
@@ -127,14 +167,15 @@ def movie(
     """Writes `path` as GIF, and an MP4 beside it where ffmpeg is installed.
 
     At most 72 frames of at most four replicas; every other frame is left out of the GIF until it
-    is below 4 MB. The shift that centres the final cluster holds for all frames.
+    is below 4 MB. The shift that centres the final cluster of particles holds for all frames.
     """
-    if not has_trajectory(tree):
-        raise InputError("no particle trajectory in these results: nothing to film")
+    painter = painter_of(tree)
+    if painter is None:
+        raise InputError("no particle trajectory, nor that of a lattice, in these results: nothing to film")
     chosen = list(choose_replicas(tree) if replicas is None else replicas)[:4]
     total = tree["trajectory"].sizes["frame"]
     numbers = np.unique(np.linspace(0, total - 1, min(total, MOST_FRAMES)).round().astype(int))
-    images = _render(tree, chosen, numbers)
+    images = _render(tree, painter, chosen, numbers)
     images += [images[-1]] * max(1, len(images) // 10)
     path = Path(path).with_suffix(".gif")
     kept = images
@@ -144,19 +185,16 @@ def movie(
     return [path, *video]
 
 
-def _render(tree: xr.DataTree, replicas: Sequence[int], numbers: np.ndarray) -> list[Image.Image]:
+def _render(
+    tree: xr.DataTree, painter, replicas: Sequence[int], numbers: np.ndarray
+) -> list[Image.Image]:
     images = []
-    lasts = [frame_of(tree, replica, -1) for replica in replicas]
-    centres = [centre_of(last) for last in lasts]
     with style.look():
-        figure, (row,) = _panels(tree, len(replicas), 1, 3.0)
+        figure, (row,) = _panels(painter.handles(), len(replicas), 1, 3.0)
         for number in numbers:
-            for axes, replica, centre in zip(row, replicas, centres, strict=True):
-                for artist in (*axes.collections, *axes.texts):
-                    artist.remove()
-                one = frame_of(tree, replica, int(number))
-                draw(axes, one, centre, span_of(tree, replica, centre))
-                axes.set_title(_title(tree, replica, one.step), fontsize=11)
+            for axes, replica in zip(row, replicas, strict=True):
+                step = painter.film(axes, replica, int(number))
+                axes.set_title(_title(tree, replica, step), fontsize=11)
             figure.set_dpi(MOVIE_DOTS_PER_INCH)
             figure.canvas.draw()
             images.append(Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"))

@@ -124,11 +124,14 @@ def test_states_of_matter():
     inside = (slice(7, 13), slice(7, 13))
     both, loose = patterns[0].copy(), patterns[0].copy()
     both[0:6, 0:6] = patterns[1][inside]
-    loose[0:5:2, 0::2] = 1
+    loose[(loose == 0) & (np.indices(loose.shape).sum(0) % 2 == 0)] = 1
+    dense = np.where(patterns[0] > 0, patterns[0], 1)
+    gas = patterns[0].copy()
+    gas[0:5:2, 0::2] = 1
     half = np.where(np.arange(20)[:, None] < 9, patterns[0], 0)
-    cases = [(0 * patterns[0], 0.0, 0.0), (patterns[0], 1.0, 0.0), (both, 1.0, 1.0), (loose, 1.0, 30 / 36)]
-    cases.append((half, 12 / 36, 0.0))
-    names = ["dispersed", "recalled", "chimera", "liquid", "dispersed"]
+    cases = [(0 * patterns[0], 0.0, 0.0), (patterns[0], 1.0, 0.0), (both, 1.0, 1.0), (dense, 1.0, 364 / 36)]
+    cases += [(loose, 1.0, 182 / 36), (gas, 1.0, 30 / 36), (half, 12 / 36, 0.0)]
+    names = ["dispersed", "recalled", "chimera", "liquid", "liquid", "recalled", "dispersed"]
     for (x, overlap, extra), name in zip(cases, names, strict=True):
         state = type("Holder", (), {"x": LatticeState(jnp.asarray(x))})
         assert STATES[int(task.classify(system, state))] == name

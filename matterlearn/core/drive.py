@@ -11,7 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from matterlearn.core.schedule import Constant, Schedule
 
@@ -34,6 +34,14 @@ class Drive(eqx.Module):
     force: State = None
     clamped: State = None
     strength: Schedule = eqx.field(default_factory=lambda: Constant(jnp.ones(())))
+
+    @property
+    def holds_everything(self) -> Bool[Array, ""]:
+        """Whether every degree of freedom is clamped (in every replica, of a replicated drive)."""
+        held, targets = jax.tree.leaves(self.clamped), jax.tree.leaves(self.target)
+        if not held or len(held) < len(targets):
+            return jnp.zeros((), bool)
+        return jnp.all(jnp.stack([jnp.all(leaf) for leaf in held]))
 
     def energy(self, x: State, step: Float[Array, ""] | float = 0.0) -> Float[Array, ""]:
         """Energy that the drive adds to the material's own, at one sample."""

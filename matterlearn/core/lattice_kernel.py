@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
+from matterlearn.core.bits import uniform
 from matterlearn.core.discrete import AbstractKernel
 from matterlearn.core.lattice import Lattice
 from matterlearn.core.lattice_pairs import pair_layout
@@ -88,6 +89,26 @@ class LatticeKernel(AbstractKernel):
         last = len(self.tables) - 1
         terms = [gather(self.tables[min(k, last)], row + where) for k, where in enumerate(environment)]
         return sum(terms[1:], terms[0])
+
+    def conditional(self, bits, value, environment, kT):
+        """Values drawn from the conditional law, as in general; on small lattices with all energies found beforehand.
+
+        Compiled into one loop with the gathers, weights and random numbers would not run in vectors.
+        """
+        if self.values * value.size > LARGEST_TABLE:
+            return super().conditional(bits, value, environment, kT)
+        words, like = bits.sequence(value.shape, self.values), jnp.zeros_like(value)
+        energies = lax.map(lambda w: self.site_energy(like + w, environment) / kT, jnp.arange(self.values))
+        weights = jnp.exp(jnp.min(energies, 0) - energies)
+
+        def offer(w, carry):
+            kept, before = carry
+            weight = weights[w]
+            smaller = weight <= before
+            rare = uniform(*words(w)) * (before + weight) < jnp.where(smaller, weight, before)
+            return jnp.where(rare == smaller, w, kept), before + weight
+
+        return lax.fori_loop(1, self.values, offer, (like, weights[0]))[0]
 
     @property
     def exchanges(self) -> tuple[int, int]:

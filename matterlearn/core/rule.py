@@ -57,8 +57,8 @@ class RuleInfo(NamedTuple):
 class AbstractRule(eqx.Module):
     """A learning rule over *parameters*, which default to the couplings themselves.
 
-    ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record. ``slow_time`` is
-    the unit of a presentation's duration, for rules to which it matters.
+    ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record.
+    ``slow_time`` is the unit of a presentation's duration, for rules to which it matters.
     """
 
     parameter_name: ClassVar[str] = "couplings"
@@ -112,7 +112,8 @@ def phase_statistics(
     """
 
     # One loop body for relaxation and sampling: the first sample simply comes after more steps.
-    steps = jnp.full(samples, stride).at[0].add(relax)
+    # Matter that is held everywhere does not move, however long one waits.
+    steps = jnp.where(drive.holds_everything, 0, jnp.full(samples, stride).at[0].add(relax))
 
     def one(key, drive, state):
         def sample(carry, count):

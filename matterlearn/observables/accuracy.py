@@ -26,14 +26,16 @@ class Accuracy(Observable):
         settled = values[:, values.shape[1] // 2 :].mean(1)
         recalled = settled.argmax(-1)
         cued = labels["cue"] >= 0
-        right = (recalled == labels["cue"])[cued]
+        every = recalled == labels["cue"]
+        right = every[cued]
         mean = right.mean() if cued.any() else np.nan
         error = np.sqrt(mean * (1 - mean) / max(cued.sum() - 1, 1))
         words = "fraction of replicas that recall what they were cued with"
         return [
             Summary("accuracy", (), np.asarray(mean), "1", words),
             Summary("accuracy_sem", (), np.asarray(error), "1", words),
-            Summary("recalled", ("replica",), recalled, "1", "memory of largest mean overlap"),
+            Summary("correct", ("replica",), np.where(cued, every, np.nan), "1", "whether the cue was recalled"),
+            Summary("recalled", ("replica",), recalled, "label", "memory of largest mean overlap"),
         ]
 
 

@@ -35,4 +35,4 @@ class Config(Spec):
         """The observable."""
         del task
         words = "fraction of sites of a species"
-        return Composition("composition", ("species",), "1", words, self.every, len(system.site_energies()))
+        return Composition("composition", ("component",), "1", words, self.every, len(system.site_energies()))

@@ -1,6 +1,6 @@
 """Which species stands on which site: probabilities of every species on every site, over time and replicas.
 
-    marginal(site, species) = time and replica average of δ(σ_site, species)
+    marginal(site, component) = time and replica average of δ(σ_site, species)
 
 Sites are numbered in C order. With some sites clamped these are conditional probabilities: what the matter infers.
 Tasks that know them exactly put ``marginal_theory`` beside them. Errors are standard errors over replicas, whose time
@@ -38,7 +38,7 @@ class Marginals(Observable):
         """Probabilities with standard errors over replicas."""
         kept = values[:, int(self.discard * values.shape[1]) :]
         shares = np.stack([(kept == a).mean(1) for a in range(self.species)], -1)  # [replica, site, species]
-        return averaged("marginal", ("site", "species"), shares, "1", "probability of a species on a site")
+        return averaged("marginal", ("site", "component"), shares, "1", "probability of a species on a site")
 
 
 class Config(Spec):

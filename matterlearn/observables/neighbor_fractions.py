@@ -62,7 +62,7 @@ class Config(Spec):
     def build(self, system, task) -> NeighborFractions:
         """The observable."""
         del task
-        words, dims = "fraction of a species' neighbours", ("species", "species_other")
+        words, dims = "fraction of a species' neighbours", ("component", "component_other")
         return NeighborFractions(
             "neighbor_fractions", dims, "1", words, self.every, system.lattice, len(system.site_energies())
         )

@@ -1,6 +1,6 @@
 """Species against the distance from the centre of mass of a drop.
 
-    radial_profile(distance, species) = fraction of the sites in a shell of width 1 that hold the species
+    radial_profile(distance, component) = fraction of the sites in a shell of width 1 that hold the species
 
 The centre is that of all sites which hold the species ``about``; along a periodic side it is the phase of
 Σ exp(2πi x/L), so a drop may lie across the seam. ``radial_profile_target`` is the same of the task's patterns, if they
@@ -90,7 +90,7 @@ class RadialProfile(Observable):
         """The profile with standard errors over replicas, and that of the target."""
         kept = values[:, int(self.discard * values.shape[1]) :].sum(1)  # [replica, distance, species]
         shares = kept / np.maximum(kept.sum(-1, keepdims=True), 1)
-        name, dims, words = "radial_profile", ("distance", "species"), "fraction of sites of a species at a distance"
+        name, dims, words = "radial_profile", ("distance", "component"), "fraction of sites of a species at a distance"
         found = averaged(name, dims, shares, "1", words)
         if self.target is None:
             return found
@@ -119,7 +119,7 @@ class Config(Spec):
         """The observable, with the profile of the task's patterns."""
         species = len(system.site_energies())
         about = tuple(self.about or range(1, species))
-        labels = "radial_counts", ("distance", "species"), "1", "sites of a species at a distance", self.every
+        labels = "radial_counts", ("distance", "component"), "1", "sites of a species at a distance", self.every
         blank = RadialProfile(*labels, system.lattice, species, about, self.discard, None)
         if not hasattr(task, "patterns") or not np.all(task.visible):
             return blank

@@ -108,7 +108,7 @@ class Config(Spec):
     provides: ClassVar[tuple[str, ...]] = ("gradient_norm", "gradient_noise", "effective_samples")
     samples: int = Field(default=10, ge=1, description="samples per phase, update and replica", examples=[4])
     stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
-    relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[5])
+    relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[20])
     chains: Literal["persistent", "clamped", "disordered"] = Field(
         default="persistent", description="start of sleep: end of the last sleep, end of waking, or disorder",
         examples=["persistent", "clamped", "disordered"],

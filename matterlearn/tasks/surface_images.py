@@ -5,8 +5,14 @@ clamped. The last layer is read: awake it is clamped to the label species of the
 it is free, so the couplings learn P(label layer | image). Layers in between, and species beyond the labels, are
 hidden. An image is recognised by what condenses: the label whose species covers most of the last layer.
 
+    P(layer is all a | image) ∝ exp(−Σ_i W[a, (i, ℓ_i)]/kT)        if only layers of one species are compared
+
+which is multinomial logistic regression, with W the couplings to the surface; ``accuracy_rigid`` is the test accuracy
+of that limit. A layer with disorder in it averages over more.
+
 Images are scikit-learn's handwritten digits, or random patterns of which the surface shows corrupted copies: then the
-classes are memories, and contact with a damaged pattern recalls the whole one (Hopfield-like association).
+classes are memories, and contact with a damaged pattern recalls the whole one (Hopfield-like association). Beside
+digits stand ordinary classifiers of the same images, beside patterns the exact accuracy of Hebbian couplings.
 
 Source: [chalk2024learning]; digits: [alpaydin1998digits] through scikit-learn. Limits: one pixel per surface site.
 
@@ -16,7 +22,7 @@ Example:
     3
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import equinox as eqx
 import jax
@@ -27,19 +33,24 @@ from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeMixture, LatticeState, species_dtype
+from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.task import AbstractTask, Label, Recall
 from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._classifiers import baselines
+from matterlearn.tasks._images import Digits, Images, Patterns
+from matterlearn.theory.pattern_recall import hebbian_accuracy
+
+STARTS = ("disordered", "wrong")
 
 
 class SurfaceImages(AbstractTask):
     """Images as surface species, and the label species of each; see the module's docstring."""
 
-    train: Int[Array, "image row column"]
-    train_label: Int[Array, " image"]
-    test: Int[Array, "other_image row column"]
-    test_label: Int[Array, " other_image"]
+    images: Images
+    first: Int[np.ndarray, "row column"]  # species of every pixel's lowest level
     classes: int = eqx.field(static=True)
+    starts: tuple[str, ...] = eqx.field(static=True)
 
     @property
     def memory_count(self) -> int:
@@ -66,22 +77,36 @@ class SurfaceImages(AbstractTask):
         return Drive(target=target, clamped=held, strength=strength), x
 
     def present(self, key, system: LatticeMixture, memory, replicas, duration) -> Batch:
-        """A random batch of training images."""
+        """A random batch of different training images, or all of them, each always in the same replicas.
+
+        The latter lets persistent chains keep their image.
+        """
         del memory
         draw, fill = jax.random.split(key)
-        chosen = jax.random.randint(draw, (replicas,), 0, len(self.train))
-        surface, label = self.train[chosen], self.train_label[chosen]
+        count = len(self.images.train)
+        chosen = jax.random.permutation(draw, count)[:replicas] if replicas < count else jnp.arange(replicas) % count
+        surface = self.first + jnp.asarray(self.images.train)[chosen]
+        label = 1 + jnp.asarray(self.images.train_label)[chosen]
         drive, x = self._scene(fill, system, surface, label)
         free, _ = self._scene(fill, system, surface)
         return Batch(drive, x, jnp.asarray(duration), free=free)
 
     def recall(self, key, system: LatticeMixture, replicas) -> Recall:
-        """Test images in their order, over and over if there are more replicas than images."""
-        chosen = np.arange(replicas) % len(self.test)
-        drive, x = self._scene(key, system, self.test[chosen])
+        """Test images in their order, each from every start, over and over if there are more replicas than that."""
+        images = self.images
+        chosen = np.arange(replicas) // len(self.starts) % len(images.test)
+        start = np.array([STARTS.index(name) for name in self.starts])[np.arange(replicas) % len(self.starts)]
+        drive, x = self._scene(key, system, jnp.asarray(self.first + images.test[chosen]))
+        wrong = jnp.asarray(1 + (images.test_label[chosen] + 1) % self.classes, x.species.dtype).reshape(-1, 1, 1, 1)
+        cover = jnp.asarray(start == STARTS.index("wrong")).reshape(wrong.shape) & ~drive.clamped.species
+        x = LatticeState(jnp.where(cover, wrong, x.species))
         systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
-        cue = Label(np.asarray(self.test_label)[chosen] - 1, "1", "class of the image on the surface")
-        return Recall(systems, drive, x, {"cue": cue})
+        labels = {"cue": Label(images.test_label[chosen], "1", "class of the image on the surface")}
+        if len(self.starts) > 1:
+            labels["start"] = Label(start, "1", "0: from disorder, 1: from a wrong label")
+        if images.corruption is not None:
+            labels["corruption"] = Label(images.corruption[chosen], "1", "probability that a pixel is flipped")
+        return Recall(systems, drive, x, labels)
 
     def overlap(self, system, state) -> Float[Array, " memory"]:
         """Fraction of the last layer covered by the species of each label."""
@@ -89,64 +114,28 @@ class SurfaceImages(AbstractTask):
         labels = jnp.arange(1, self.classes + 1)
         return jnp.mean(state.x.species[-1].ravel() == labels[:, None], -1)
 
+    def references(self, system: LatticeMixture, dynamics) -> list[Summary]:
+        """Accuracy where the layer is all of one species, of ordinary classifiers, and of Hebbian couplings."""
+        del dynamics
+        found = self._rigid(system) if system.lattice.shape[0] == 2 else []
+        train, label, test, asked, corruption = self.images
+        if corruption is None:
+            return found + baselines(train.reshape(len(train), -1), label, test.reshape(len(test), -1), asked)
+        values = np.unique(corruption)
+        exact = [hebbian_accuracy(train[0].size, self.classes, p) for p in values]
+        words = "accuracy of Hebbian couplings and a layer of one species, mean over patterns"
+        return [*found, Summary("accuracy_hebbian", ("recall_corruption",), np.array(exact), "1", words)]
 
-class Digits(Spec):
-    """Handwritten digits, 8 x 8; labels are the species 1 … 10."""
+    def _rigid(self, system) -> list[Summary]:
+        """Which uniform layer has the lowest energy on every test image."""
 
-    source: Literal["digits"]
-    levels: int = Field(default=4, ge=2, le=17, description="grey levels")
-    test_fraction: float = Field(default=1 / 3, gt=0, lt=1, description="fraction held out for recall")
-    split: int = Field(default=0, ge=0, description="seed of the division into training and test images")
+        def energies(surface):
+            one = lambda label: system.energy(LatticeState(jnp.stack([surface, jnp.full_like(surface, label)])))  # noqa: E731
+            return jax.vmap(one)(1 + jnp.arange(self.classes))
 
-    @property
-    def classes(self) -> int:
-        return 10
-
-    def arrays(self, shape):
-        """Training images, labels, test images, labels; levels from 0."""
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-
-        data = load_digits()
-        grey = np.minimum((data.images * self.levels / 17).astype(int), self.levels - 1)
-        parts = train_test_split(
-            grey, data.target, test_size=self.test_fraction, random_state=self.split, stratify=data.target
-        )
-        return parts[0], parts[2], parts[1], parts[3]
-
-    def complaint(self, shape):
-        """What is wrong with a surface of this shape."""
-        return None if tuple(shape) == (8, 8) else "digits have 8 x 8 pixels"
-
-
-class Patterns(Spec):
-    """Random black-and-white patterns, shown with a fraction of flipped pixels."""
-
-    source: Literal["patterns"]
-    count: int = Field(ge=1, description="stored patterns")
-    corruption: float = Field(default=0.2, ge=0, le=0.5, description="probability that a pixel is flipped in recall")
-    training_corruption: float = Field(default=0.0, ge=0, le=0.5, description="the same while learning")
-    seed: int = Field(default=0, ge=0, description="seed of the patterns and their copies")
-    copies: int = Field(default=64, ge=1, description="copies of each pattern to train on, and as many to test")
-
-    levels: ClassVar[int] = 2
-
-    @property
-    def classes(self) -> int:
-        return self.count
-
-    def arrays(self, shape):
-        """Training images, labels, test images, labels; levels 0 and 1."""
-        rng = np.random.default_rng(self.seed)
-        patterns = rng.integers(0, 2, (self.count, *shape))
-        label = np.tile(np.arange(self.count), self.copies)
-        flips = [rng.random((len(label), *shape)) < p for p in (self.training_corruption, self.corruption)]
-        train, test = (patterns[label] ^ flip for flip in flips)
-        return train, label, test, label
-
-    def complaint(self, shape):
-        """Any surface will do."""
-        return
+        lowest = jnp.argmin(jax.lax.map(energies, jnp.asarray(self.first + self.images.test)), -1)
+        words = "accuracy of the learned couplings if the last layer is of one species"
+        return [Summary("accuracy_rigid", (), np.mean(np.asarray(lowest) == self.images.test_label), "1", words)]
 
 
 class Config(Spec):
@@ -155,6 +144,9 @@ class Config(Spec):
     kind: Literal["surface_images"]
     images: Annotated[Digits | Patterns, Field(discriminator="source")] = Field(
         description="what is printed on the surface", examples=[{"source": "patterns", "count": 2}]
+    )
+    starts: Annotated[list[Literal[STARTS]], Field(min_length=1)] = Field(
+        default=["disordered"], description="where recall starts: disorder, or all free sites covered by a wrong label"
     )
 
     @property
@@ -183,11 +175,11 @@ class Config(Spec):
         wraps = system.periodic[0] if isinstance(system.periodic, list) else system.periodic
         if wraps:
             yield Problem(("kind",), "the surface must not touch the last layer: use periodic: [false, …]")
+        if "wrong" in self.starts and (system.composition is not None or self.images.classes < 2):
+            yield Problem(("starts",), "a wrong label needs two classes, and a composition that is free")
 
     def build(self, system) -> SurfaceImages:
         """The task."""
         pixels = system.lattice.shape[1:]
-        train, train_label, test, test_label = self.images.arrays(pixels)
         first = 1 + system.mobile + self.images.levels * np.arange(int(np.prod(pixels))).reshape(pixels)
-        parts = (first + train, 1 + train_label, first + test, 1 + test_label)
-        return SurfaceImages(*(jnp.asarray(part, jnp.int32) for part in parts), self.memories)
+        return SurfaceImages(self.images.build(pixels), first, self.memories, tuple(self.starts))

@@ -104,7 +104,7 @@ class TargetDistribution(AbstractTask):
         kT, species = _final(dynamics.kT), len(system.site_energies())
         patterns = self.oracle.model_patterns(system, kT, given)
         found.append(Summary("pattern_frequency_theory", ("memory",), patterns, "1", f"{words}: trained model, exact"))
-        words, dims = "probability of a species on a site, given the clamped ones", ("site", "species")
+        words, dims = "probability of a species on a site, given the clamped ones", ("site", "component")
         model = self.oracle.model_marginals(system, kT, given, species)
         target = self.oracle.target_marginals(given, species)
         return [
@@ -131,10 +131,27 @@ class Given(Spec):
 
 
 class Discs(Spec):
-    """One pattern: concentric discs (spheres) around the middle of the lattice, solvent outside."""
+    """Concentric discs (spheres) around the middle of the lattice, solvent outside.
+
+    Soft discs are drawn with normal errors on the distance of every site, all with the same numbers of species.
+    """
 
     radii: list[float] = Field(description="increasing radii, lattice constants")
     species: list[int] = Field(description="species between each radius and the one before")
+    softness: float = Field(default=0.0, ge=0, description="width of the edges, lattice constants")
+    count: int = Field(default=1, ge=1, le=10_000, description="patterns to draw; 1 is enough for hard edges")
+
+    def draw(self, shape) -> Int[np.ndarray, "pattern ..."]:
+        """Species on the whole lattice, the same patterns every time."""
+        centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
+        distance = np.sqrt(((np.indices(shape) - centre) ** 2).sum(0)).ravel()
+        inside = [int((distance < radius).sum()) for radius in self.radii]
+        noise = np.random.default_rng(0).normal(0.0, self.softness, (self.count, len(distance)))
+        nearest = np.argsort(distance + noise, axis=1, kind="stable")
+        patterns = np.zeros((self.count, len(distance)), int)
+        for begin, end, species in zip([0, *inside], inside, self.species, strict=False):
+            np.put_along_axis(patterns, nearest[:, begin:end], species, 1)
+        return patterns.reshape(self.count, *shape)
 
 
 class Teacher(Spec):
@@ -180,7 +197,7 @@ class Config(Spec):
     @property
     def weight_list(self) -> list[float]:
         """Weights, normalised."""
-        count = len(self.patterns) if isinstance(self.patterns, list) else 1
+        count = len(self.patterns) if isinstance(self.patterns, list) else getattr(self.patterns, "count", 1)
         weights = self.weights or [1.0] * count
         return [w / sum(weights) for w in weights]
 
@@ -190,13 +207,8 @@ class Config(Spec):
             return []
         if isinstance(self.patterns, list):
             return self.patterns
-        centre = np.array([(n - 1) / 2 for n in shape]).reshape(-1, *[1] * len(shape))
-        distance = np.sqrt(((np.indices(shape) - centre) ** 2).sum(0))
-        species = np.zeros(tuple(shape), int)
-        for radius, kind in list(zip(self.patterns.radii, self.patterns.species, strict=False))[::-1]:
-            species[distance < radius] = kind
         sites = self.visible or list(np.ndindex(*shape))
-        return [[int(species[tuple(site)]) for site in sites]]
+        return [[int(pattern[tuple(site)]) for site in sites] for pattern in self.patterns.draw(tuple(shape))]
 
     def check(self, scenario):
         """Patterns fit the lattice, its species and, if nothing changes species, its composition."""

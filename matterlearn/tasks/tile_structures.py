@@ -11,14 +11,14 @@ one run.
 A structure's place is where its seed stood. It cannot drift: tiles do not move, and one place further every tile of
 the structure would be wrong. Errors outside of the place are what ``extra`` counts.
 
-State of a lattice (see ``STATES``), with q the largest overlap:
+State of a lattice (``STATES``), with q the largest overlap; the first that applies:
 
-| state | q ≥ 0.9 | extra < 0.2 | of the extra tiles |
-|---|---|---|---|
-| dispersed: nothing grew, or nothing is left | no | yes | |
-| recalled | yes | yes | |
-| chimera | | no | at least half bind a neighbour |
-| liquid: dense, but not bound | | no | less than half bind a neighbour |
+| state | when |
+|---|---|
+| chimera | extra ≥ 0.2, and at least half of the extra tiles bind a neighbour |
+| liquid | extra ≥ 0.2, and at least half of the sites are occupied |
+| recalled | q ≥ 0.9 |
+| dispersed | otherwise: nothing grew, or nothing is left |
 
 Source: [murugan2015multifarious]. Limits: tiles of the directional kind; all structures have the same shape.
 
@@ -157,10 +157,11 @@ class TileStructures(AbstractTask):
     def classify(self, system: Tiles, state) -> Int[Array, ""]:
         """Number of the state that the lattice is in; see the module's docstring."""
         wrong = self._wrong(system, state)
-        bound = jnp.sum(wrong & self._bound(system, state)) >= 0.5 * jnp.sum(wrong)
         grown = jnp.sum(wrong) >= SURPLUS * self.cells
-        right = jnp.max(self.overlap(system, state)) >= RECALLED
-        return jnp.where(grown, jnp.where(bound, 2, 3), jnp.where(right, 1, 0)).astype(jnp.int32)
+        chimera = grown & (jnp.sum(wrong & self._bound(system, state)) >= 0.5 * jnp.sum(wrong))
+        liquid = grown & (jnp.mean(state.x.species > 0) >= 0.5)
+        recalled = jnp.max(self.overlap(system, state)) >= RECALLED
+        return jnp.select([chimera, liquid, recalled], [2, 3, 1], 0).astype(jnp.int32)
 
     def _wrong(self, system, state) -> Bool[Array, "..."]:
         """Tiles that are not in their place in the best recalled structure."""
@@ -184,7 +185,7 @@ class TileStructures(AbstractTask):
         pattern = np.asarray(self.patterns)
         return {
             "couplings": [
-                Summary("ideal", axes, -strongest * bonds.any(0), "kT_ref", f"{words}, union rule"),
+                Summary("ideal", axes, -strongest * bonds.max(0), "kT_ref", f"{words}, union rule"),
                 Summary("ideal_sum", axes, -strongest * bonds.sum(0), "kT_ref", f"{words}, sum rule"),
             ],
             "memories": [
@@ -297,8 +298,8 @@ class Config(Spec):
         place = _middle(lattice, self.shape)
         patterns = np.zeros((self.count, *lattice), species_dtype(system.species_count))
         orders = permutations(system.mobile, int(np.prod(self.shape)), self.count, self.structure_seed)
-        for pattern, order in zip(patterns, orders, strict=True):
-            pattern[place] = 1 + order.reshape(self.shape)
+        for memory, order in enumerate(orders):
+            patterns[(memory, *place)] = 1 + order.reshape(self.shape)
         seed = np.zeros(lattice, bool)
         inside = _middle(self.shape, self.seed_sides)
         seed[place][inside] = True
