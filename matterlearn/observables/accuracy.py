@@ -43,7 +43,7 @@ class Config(Spec):
     """Accuracy in a scenario."""
 
     kind: Literal["accuracy"]
-    provides: ClassVar[tuple[str, ...]] = ("accuracy",)
+    provides: ClassVar[tuple[str, ...]] = ("accuracy", "correct")
     every: int = Field(default=10, ge=1, description="steps between overlaps that are averaged")
 
     def check(self, scenario):

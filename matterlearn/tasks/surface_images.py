@@ -22,7 +22,7 @@ Example:
     3
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -142,6 +142,9 @@ class Config(Spec):
     """Images on a surface in a scenario."""
 
     kind: Literal["surface_images"]
+    provides: ClassVar[tuple[str, ...]] = (
+        "accuracy_rigid", "accuracy_hebbian", "accuracy_logistic_regression", "accuracy_rbm",
+    )  # fmt: skip
     images: Annotated[Digits | Patterns, Field(discriminator="source")] = Field(
         description="what is printed on the surface", examples=[{"source": "patterns", "count": 2}]
     )
