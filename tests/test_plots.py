@@ -222,5 +222,5 @@ def test_a_large_movie_is_thinned(tree, tmp_path, monkeypatch):
 
 
 def test_no_particles_no_movie(tmp_path):
-    with pytest.raises(MatterlearnError, match="no particle or lattice trajectory"):
+    with pytest.raises(MatterlearnError, match="nothing to film"):
         snapshots.movie(xr.DataTree(), tmp_path / "m.gif")

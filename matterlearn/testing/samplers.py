@@ -152,7 +152,7 @@ def forgets_its_start(config: Any) -> None:
 def steps_are_counted_and_chunked(config: Any) -> None:
     """The same key gives the same bits, however a run is cut into chunks; another key gives other bits."""
     t = trial(config)
-    key, x = jax.random.key(3), _at(t.mixture.states, np.full(CHAINS, 365))
+    key, x = jax.random.key(3), _at(t.mixture.states, np.full(CHAINS, 140))
     parts = t.dynamics, t.mixture.system, clamp(x)
     start = t.started(key, *parts, x)
     whole = t.advanced(key, *parts, start, jnp.asarray(12))
@@ -180,7 +180,7 @@ def clamps_hold(config: Any) -> None:
 def numbers_are_leaves(config: Any) -> None:
     """Other couplings or another temperature never recompile."""
     t = trial(config)
-    x = _at(t.mixture.states, np.full(CHAINS, 365))
+    x = _at(t.mixture.states, np.full(CHAINS, 140))
     t.run(7, x, 1)
     traces = t.advanced.traces
     for name, value in t.config.model_dump().items():
