@@ -138,3 +138,18 @@ def test_complaints(override, expected):
 
     with pytest.raises(ScenarioError, match=expected):
         load("conditional_inference", [override])
+
+
+def test_soft_discs_keep_their_composition():
+    discs = {"radii": [2.0, 3.6], "species": [1, 2]}
+    hard = target(condensate([10, 12]), **DISC).patterns[0]
+    soft = target(condensate([10, 12]), patterns=discs | {"softness": 0.8, "count": 50}).patterns
+    counts = np.stack([np.bincount(np.ravel(p), minlength=3) for p in soft])
+    assert (counts == np.bincount(np.ravel(hard), minlength=3)).all()
+    assert len({p.tobytes() for p in np.asarray(soft)}) == 50
+    soft = np.asarray(soft)
+    core = [float(np.mean(soft[:, 4, column] == 1)) for column in (5, 7, 9, 11)]  # from the middle outwards
+    assert core == sorted(core, reverse=True) and core[0] > core[1] > core[2], "the edge is soft"
+    assert (soft[:, 0, 0] == 0).all() and core[-1] == 0, "and the far outside stays solvent"
+    again = target(condensate([10, 12]), patterns=discs | {"softness": 0.0}).patterns[0]
+    np.testing.assert_array_equal(again, hard)

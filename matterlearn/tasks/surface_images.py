@@ -121,10 +121,9 @@ class SurfaceImages(AbstractTask):
         train, label, test, asked, corruption = self.images
         if corruption is None:
             return found + baselines(train.reshape(len(train), -1), label, test.reshape(len(test), -1), asked)
-        values = np.unique(corruption)
-        exact = [hebbian_accuracy(train[0].size, self.classes, p) for p in values]
-        words = "accuracy of Hebbian couplings and a layer of one species, mean over patterns"
-        return [*found, Summary("accuracy_hebbian", ("recall_corruption",), np.array(exact), "1", words)]
+        exact = [hebbian_accuracy(train[0].size, self.classes, p) for p in np.unique(corruption)]
+        words = "chance that Hebbian couplings recall the cue, by corruption: exact for layers of one species"
+        return [*found, Summary("correct_theory", ("degree",), np.array(exact), "1", words)]
 
     def _rigid(self, system) -> list[Summary]:
         """Which uniform layer has the lowest energy on every test image."""
@@ -143,7 +142,7 @@ class Config(Spec):
 
     kind: Literal["surface_images"]
     provides: ClassVar[tuple[str, ...]] = (
-        "accuracy_rigid", "accuracy_hebbian", "accuracy_logistic_regression", "accuracy_rbm",
+        "accuracy_rigid", "correct_theory", "accuracy_logistic_regression", "accuracy_rbm",
     )  # fmt: skip
     images: Annotated[Digits | Patterns, Field(discriminator="source")] = Field(
         description="what is printed on the surface", examples=[{"source": "patterns", "count": 2}]

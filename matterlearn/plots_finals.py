@@ -1,0 +1,131 @@
+"""What a run ended with, against what was swept or what it was measured over: windows, populations, profiles.
+
+Example:
+    >>> window(xr.DataTree()) is None and profiles(xr.DataTree()) is None
+    True
+"""
+
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from matterlearn import style
+from matterlearn.plots_curves import OUTCOMES, grid, measured, overlap_curves, root_of
+from matterlearn.verdicts import swept
+
+
+def window(tree: xr.DataTree) -> Figure | None:
+    """Final overlaps, surplus and chimeras against the one thing that was swept, with the predicted window."""
+    root = root_of(tree)
+    ranges = swept(root)
+    recall, others = _finals(root)
+    if len(ranges) != 1 or not (recall or others):
+        return None
+    coordinate = next(iter(ranges))
+    groups = [group for group in (recall, others) if group]
+    figure, panels = grid(len(groups), 5.6, 4.2)
+    for axes, group in zip(panels, groups, strict=True):
+        if {"window_low", "window_high"} <= set(root.attrs):
+            axes.axvspan(
+                root.attrs["window_low"], root.attrs["window_high"], color="#DDE7F0", lw=0,
+                label="predicted window", zorder=0,
+            )  # fmt: skip
+        for (name, array), colour in zip(group, style.MEMORY_COLOURS, strict=False):
+            grouped = [array.isel(replica=root[coordinate].values == v) for v in ranges[coordinate]]
+            mean, sem, _ = zip(*(style.over_replicas(g) for g in grouped), strict=True)
+            axes.errorbar(
+                ranges[coordinate], mean, yerr=np.nan_to_num(sem), color=colour, marker="o",
+                capsize=3, label=name,
+            )  # fmt: skip
+            exact = root.get(f"{array.name}_theory")
+            if exact is not None and exact.shape == (len(ranges[coordinate]),):
+                style.theory(axes, ranges[coordinate], exact.values)
+        axes.set(xlabel=style.label(coordinate, root[coordinate].attrs), ylabel="final value")
+        if len(ranges[coordinate]) <= 8:
+            axes.set_xticks(ranges[coordinate], [f"{v:g}" for v in ranges[coordinate]])
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        style.legend_above(axes, columns=2)
+    return figure
+
+
+def _finals(root: xr.Dataset) -> tuple[list, list]:
+    """Final values in each replica, named: the overlaps, and everything else."""
+    recall, others = [], []
+    if "overlap" in root and {"step", "replica"} <= set(root["overlap"].dims):
+        recall = [
+            (name, measured(array).isel(step=-1))
+            for name, array, _ in overlap_curves(root)
+            if array.sizes["replica"] == root.sizes["replica"]
+        ]
+    if "correct" in root:
+        recall.append(("fraction correct", root["correct"]))
+    for name in OUTCOMES if recall else map(str, root.data_vars):
+        if name in root and set(root[name].dims) == {"replica", "step"}:
+            final = measured(root[name]).isel(step=-1)
+            others.append((style.label(name, root[name].attrs), final))
+    return recall, others[: len(style.MEMORY_COLOURS)]
+
+
+def shapes(tree: xr.DataTree) -> Figure | None:
+    """Populations of cluster shapes, measured and predicted."""
+    root = root_of(tree)
+    if "cluster_shape_population" not in root:
+        return None
+    measured = root["cluster_shape_population"]
+    if "step" in measured.dims:
+        measured = measured.mean("step")
+    mean, sem, _ = style.over_replicas(measured)
+    if "cluster_shape_population_sem" in root:
+        sem = root["cluster_shape_population_sem"].values
+    names = [str(s) for s in measured["shape"].values] if "shape" in measured.coords else []
+    figure = style.new_figure(1, 1, max(5.0, 0.55 * len(mean) + 2.5), 4.0)
+    axes = figure.subplots()
+    place = np.arange(len(mean))
+    axes.bar(place, mean, width=0.7, color=style.SKY, label="measured ± sem")
+    axes.errorbar(place, mean, yerr=np.nan_to_num(sem), fmt="none", ecolor="black", capsize=3)
+    known = root.get("cluster_shape_population_theory")
+    if known is not None:
+        axes.hlines(known.values, place - 0.42, place + 0.42, color="black", ls="--", lw=2,
+                    label="theory")  # fmt: skip
+    crowded = sum(map(len, names)) > 8 * len(names)
+    axes.set_xticks(place, names or [str(i) for i in place], rotation=40 if crowded else 0,
+                    ha="right" if crowded else "center")  # fmt: skip
+    axes.set(xlabel="cluster shape", ylabel=style.label("population", measured.attrs))
+    style.legend_above(axes)
+    return figure
+
+
+def profiles(tree: xr.DataTree) -> Figure | None:
+    """Every quantity measured against something other than time: g(r), spectra, phase curves."""
+    root = root_of(tree)
+    names = [str(n) for n, a in root.data_vars.items() if _profile_dim(a) is not None
+             and not str(n).endswith(("_theory", "_sem"))]  # fmt: skip
+    if not names:
+        return None
+    figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.6, 3.6)))
+    for axes, name in zip(panels, names, strict=True):
+        dim = _profile_dim(root[name])
+        array = root[name].transpose(..., dim)
+        x = array[dim].values
+        mean, sem, _ = style.over_replicas(array)
+        if f"{name}_sem" in root:
+            sem = root[f"{name}_sem"].values
+        axes.errorbar(x, mean, yerr=np.nan_to_num(sem), color=style.BLUE, marker="o", ms=4,
+                      lw=1.2, capsize=2, label="measured ± sem")  # fmt: skip
+        if f"{name}_theory" in root and root[f"{name}_theory"].dims == (dim,):
+            style.theory(axes, x, root[f"{name}_theory"].values)
+        axes.set(xlabel=style.label(dim, array[dim].attrs), ylabel=style.label(name, array.attrs))
+        style.legend_above(axes)
+    return figure
+
+
+def _profile_dim(array: xr.DataArray) -> str | None:
+    dims = [str(d) for d in array.dims if d != "replica"]
+    if len(dims) != 1 or dims[0] in ("step", "shape", "memory") or array.dtype.kind not in "fiu":
+        return None
+    coordinate = array.coords.get(dims[0])
+    return dims[0] if coordinate is not None and coordinate.dtype.kind in "fiu" else None
