@@ -78,6 +78,7 @@ def _spread(values: list) -> list:
 
 
 def grid(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, three in a row, each of the given size in inches."""
     columns = min(count, 3)
     rows = -(-count // columns)
     figure = style.new_figure(columns, rows, width, height)
@@ -110,6 +111,7 @@ def overlap(tree: xr.DataTree) -> Figure | None:
 
 
 def overlap_curves(data: xr.Dataset) -> list[tuple[str, xr.DataArray, str]]:
+    """Name, values and colour of the overlaps with the cued memory, with the best other one, or with each."""
     array = data["overlap"]
     if "memory" not in array.dims:
         return [("overlap", array, style.BLUE)]
