@@ -24,7 +24,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from matterlearn import plots_couplings, plots_states, snapshots, style
+from matterlearn import plots_couplings, plots_phases, plots_states, snapshots, style
 from matterlearn.plots_curves import energy, learning, outcomes, overlap, traces
 from matterlearn.plots_finals import profiles, shapes, window
 
@@ -62,6 +62,8 @@ DRAWINGS = (
     Drawing("outcomes", outcomes, "What else came out: surplus, chimeras, the largest cluster."),
     Drawing("window", window, "Final values against the swept quantity, mean ± standard error "
             "over replicas; shaded: the window theory predicts."),
+    Drawing("retrieval", plots_phases.retrieval, "Target compositions: overlap and effective number of components at "
+            "the end against temperature, and how often the cue came back against its purity. Dashed: theory."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "
