@@ -48,11 +48,11 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
         due = recalled["step"] % observable.every == 0
         values = np.moveaxis(recalled[observable.name][due], 0, 1)
         dims = ("replica", "step", *observable.dims)
-        coords = {"step": recalled["step"][due], **observable.coords()}
+        coords = {"step": recalled["step"][due], **_own(observable, dims)}
         labels = observable.units, observable.long_name
         variables.append(Variable(observable.name, dims, values, *labels, coords))
         summary = observable.summary(values, {name: label.values for name, label in recall.labels.items()})
-        variables += [Variable(**s._asdict(), coords=observable.coords()) for s in summary]
+        variables += [Variable(**s._asdict(), coords=_own(observable, s.dims)) for s in summary]
     for reference in experiment.task.references(system, experiment.dynamics):
         variables += [Variable(**reference._asdict()), *_deviation(reference, variables)]
     labels = [
@@ -63,14 +63,20 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
     return Group(variables, {"replica": np.arange(n), **{v.name: v for v in labels}})
 
 
+def _own(observable, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of an observable's labels that belong to these axes."""
+    return {name: labels for name, labels in observable.coords().items() if name in dims}
+
+
 def _deviation(reference, variables: list) -> list[Variable]:
-    """How far a measured quantity is from its exact value at worst, in standard errors."""
+    """How far a measured quantity is from its exact value at worst, in standard errors; NaN is a value not known."""
     values = {v.name: np.asarray(v.values) for v in variables}
     name, is_theory = reference.name.removesuffix("_theory"), reference.name.endswith("_theory")
     if not is_theory or f"{name}_sem" not in values:
         return []
     gap, error = np.abs(values[name] - reference.values), values[f"{name}_sem"]
-    worst = np.max(gap[error > 0] / error[error > 0], initial=0.0)
+    held = (error > 0) & ~np.isnan(reference.values)
+    worst = np.max(gap[held] / error[held], initial=0.0)
     words = f"largest |measured − theory| of {name.replace('_', ' ')}, in standard errors"
     return [Variable(f"{name}_deviation", (), worst, "1", words)]
 
@@ -128,7 +134,7 @@ def _coupling_dims(system, label: str) -> tuple[str, ...]:
 
 def _couplings(system, ideal: list) -> Group:
     variables = [
-        Variable(name, dims, np.asarray(values), "kT_ref", "coupling, negative sticks")
+        Variable(name, dims, np.asarray(values), *system.coupling_units)
         for name, (dims, values) in system.named_couplings().items()
     ]
     return Group(variables + [Variable(**summary._asdict()) for summary in ideal])

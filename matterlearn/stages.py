@@ -292,7 +292,7 @@ def advance_replicas(key, system, dynamics, drive, state, begin, observables, re
 def sane(system, state):
     """Finite everywhere, nothing flung away, and not exploding."""
     energy = system.energy(state.x, state.neighbors)
-    finite = [jnp.all(jnp.abs(leaf) < LOST) for leaf in jax.tree.leaves(state.x)]  # false for NaN too
+    finite = [jnp.all(jnp.abs(leaf) < system.largest) for leaf in jax.tree.leaves(state.x)]  # false for NaN too
     return jnp.all(jnp.stack(finite)) & (jnp.abs(energy) < EXPLODED)
 
 

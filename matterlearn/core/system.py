@@ -22,11 +22,15 @@ class AbstractSystem(eqx.Module):
 
     ``dims`` names the axes of each leaf of the state, for results: a class variable, or a property where they differ
     between instances. ``symmetries`` are claims that the conformance battery tests (``"translation"``,
-    ``"rotation"``, ``"permutation"``, ``"flip"``).
+    ``"rotation"``, ``"permutation"``, ``"flip"``). ``largest`` is the size from which on a number of the state has lost
+    its meaning, and ``coupling_units`` are units and words of the couplings in results.
     """
 
     dims: ClassVar[Any] = {}
     symmetries: ClassVar[frozenset[str]] = frozenset()
+    # σ: unwrapped coordinates beyond this have lost a hundredth of σ in single precision, or were flung there.
+    largest: ClassVar[float] = 1e5
+    coupling_units: ClassVar[tuple[str, str]] = ("kT_ref", "coupling, negative sticks")
 
     @abc.abstractmethod
     def energy(self, x: State, neighbors: Any = None) -> Float[Array, ""]:

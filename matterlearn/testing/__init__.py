@@ -9,7 +9,8 @@ example (the last one where it has fewer), and its default where it has none. So
 example, and a field with several gives several variants, for instance all pairs and a neighbour list.
 
 A Config with ``discrete: ClassVar[bool] = True`` is held to the checks of discrete matter: its kernel against its
-energy, its dynamics against exact enumeration. Derivatives are tested in double precision, statistics with fixed
+energy, its dynamics against exact enumeration. One with ``reactions: ClassVar[bool] = True`` is numbers of molecules:
+its dynamics are held against Poisson laws. Derivatives are tested in double precision, statistics with fixed
 seeds against |z| < 4. A failed check is an AssertionError that says what is wrong.
 """
 
@@ -18,12 +19,14 @@ from matterlearn.testing._dispatch import (
     check_system,
     dynamics_checks,
     is_discrete,
+    reacts,
     system_case,
     system_checks,
 )
 from matterlearn.testing._examples import Well, WellState, check_spec, examples, examples_of, trap, well
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
+from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYSTEM_CHECKS, Vessel, vessel
 from matterlearn.testing.rules import RULE_CHECKS, check_rule, rule_trains
 from matterlearn.testing.samplers import SAMPLER_CHECKS
 from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase
@@ -31,11 +34,14 @@ from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase
 __all__ = [
     "DISCRETE_SYSTEM_CHECKS",
     "DYNAMICS_CHECKS",
+    "REACTION_DYNAMICS_CHECKS",
+    "REACTION_SYSTEM_CHECKS",
     "RULE_CHECKS",
     "SAMPLER_CHECKS",
     "SYSTEM_CHECKS",
     "DiscreteCase",
     "SystemCase",
+    "Vessel",
     "Well",
     "WellState",
     "check_dynamics",
@@ -46,9 +52,11 @@ __all__ = [
     "examples",
     "examples_of",
     "is_discrete",
+    "reacts",
     "rule_trains",
     "system_case",
     "system_checks",
     "trap",
+    "vessel",
     "well",
 ]

@@ -1,10 +1,11 @@
-"""Which checks a Config has to pass: matter and dynamics that are discrete say so with ``discrete = True``."""
+"""Which checks a Config has to pass: ``discrete = True`` or ``reactions = True`` say what matter or dynamics are."""
 
 from collections.abc import Callable
 from typing import Any
 
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase, discrete_case
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
+from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYSTEM_CHECKS
 from matterlearn.testing.samplers import SAMPLER_CHECKS
 from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase, continuous_case
 
@@ -14,8 +15,15 @@ def is_discrete(config: Any) -> bool:
     return getattr(config, "discrete", False)
 
 
+def reacts(config: Any) -> bool:
+    """Whether a Config (or its class) stands for numbers of molecules, or for a dynamics of such."""
+    return getattr(config, "reactions", False)
+
+
 def system_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a :func:`system_case`."""
+    if reacts(config):
+        return SYSTEM_CHECKS + REACTION_SYSTEM_CHECKS
     return DISCRETE_SYSTEM_CHECKS if is_discrete(config) else SYSTEM_CHECKS
 
 
@@ -26,6 +34,8 @@ def system_case(config: Any) -> SystemCase | DiscreteCase:
 
 def dynamics_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a dynamics' Config."""
+    if reacts(config):
+        return REACTION_DYNAMICS_CHECKS
     return SAMPLER_CHECKS if is_discrete(config) else DYNAMICS_CHECKS
 
 

@@ -264,6 +264,23 @@ def counting_noise(controller: Controller, mean: float) -> float:
     return controller.integral * mean / (controller.decay + controller.proportional)
 
 
+def correction_variance(controller: Controller) -> float:
+    """Stationary variance of what the integral term corrects, k_i y; exact.
+
+    Var k_i y = D k_i/G + s^2 k_i (G + lambda) / [G (lambda^2 + G lambda + k_i)],   G = a + k_p.
+
+    Slow disturbances are corrected in full. An integrator made of molecules, which are never negative,
+    works as long as its mean stays some standard deviations above zero.
+
+    >>> correction_variance(Controller(1.0, 1.0, 3.0, 1e-9, 2.0, 0.0))
+    4.0
+    """
+    decay, proportional, integral, drift, disturbance, intrinsic = controller
+    damping = decay + proportional
+    resonance = (damping + drift) / (damping * (drift**2 + damping * drift + integral))
+    return integral * (intrinsic / damping + disturbance**2 * resonance)
+
+
 def pi_suppression(controller: Controller) -> float:
     """Var x without control (both gains zero, intrinsic noise unchanged) over Var x with control.
 
