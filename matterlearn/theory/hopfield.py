@@ -13,7 +13,7 @@ Replicas are symmetric where the *replicon* eigenvalue 1 − α ⟨sech⁴⟩/[T
 
 *Dilution* [sompolinsky1986]: of the bonds a fraction c is left, at random and symmetric, and α = K/(cN) counts patterns
 per connection. The missing bonds are a static noise: σ² = αq [c/(1 − C)² + 1 − c], the bracket replacing 1/(1 − C)² in
-the replicon too; in f, α becomes cα and −α(1 − c)TC²/4 is added.
+the replicon too; in f, α becomes cα, r stays q/(1 − C)², and −α(1 − c)TC²/4 is added.
 
 No iteration that could diverge: at a given T every σ belongs to one load, α(σ) = σ²/[q(c/(1 − C)² + 1 − c)], and m(σ)
 is the largest root of a concave equation, which Newton's method reaches from m = 1 without overshooting. The first
@@ -265,13 +265,15 @@ def _checked(T, connectivity, mixed) -> Branch:
 def overlap(alpha, T) -> Float[np.ndarray, "*points"]:
     """Overlap m of the state of retrieval, 0 beyond the spinodal; α and T broadcast.
 
-    >>> overlap([0.05, 0.1, 0.2], 0.0).round(8).tolist()
-    [0.99999223, 0.99799927, 0.0]
+    >>> overlap([0.0, 0.05, 0.1, 0.2], 0.0).round(8).tolist()
+    [1.0, 0.99999223, 0.99799927, 0.0]
     """
     return np.vectorize(_overlap, otypes=[float])(alpha, T)
 
 
 def _overlap(alpha, T):
+    if alpha == T == 0:
+        return 1.0
     return retrieval(alpha, T).m if T < 1 and alpha < spinodal(T).alpha else 0.0
 
 
