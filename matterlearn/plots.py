@@ -56,6 +56,7 @@ DRAWINGS = (
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),
     Drawing("states", plots_states.states, "Final state over two swept quantities; lines: theory."),
+    Drawing("recall", plots_states.recall, "What is left of the cue over two swept quantities; lines: theory."),
     Drawing("overlap", overlap,
             "Overlap with the cued memory and with the best other one. Thick: mean over replicas "
             "with its standard error; thin: the replicas."),
@@ -64,6 +65,8 @@ DRAWINGS = (
             "over replicas; shaded: the window theory predicts."),
     Drawing("retrieval", plots_phases.retrieval, "Target compositions: overlap and effective number of components at "
             "the end against temperature, and how often the cue came back against its purity. Dashed: theory."),
+    Drawing("decisions", plots_phases.decisions, "What the mixture answered over the concentrations of its inputs; "
+            "boundaries wanted, measured, and of the learned couplings in the quasi-chemical approximation."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "

@@ -1,7 +1,7 @@
-"""Figures of mixtures that compute with their phases: retrieval of compositions beside theory.
+"""Figures of mixtures that compute with their phases: compositions retrieved, inputs told apart by condensation.
 
 Example:
-    >>> retrieval(xr.DataTree()) is None
+    >>> retrieval(xr.DataTree()) is None and decisions(xr.DataTree()) is None
     True
 """
 
@@ -13,13 +13,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from matterlearn import style
 from matterlearn.plots_curves import measured, root_of
+from matterlearn.plots_states import edges
 from matterlearn.verdicts import cross_overlap, cued_overlap
 
 WINDOW = "#DDE7F0"
 MOST_CURVES = 5
+BOUNDARIES = (
+    ("wanted", "-", "wanted boundary"),
+    ("binodal", "--", "binodal of learned J"),
+    ("spinodal", ":", "spinodal of learned J"),
+)
 
 
 def retrieval(tree: xr.DataTree) -> Figure | None:
@@ -91,3 +98,46 @@ def _purity(axes: Axes, root: xr.Dataset) -> None:
         purities = np.unique(root["cue_purity"].values)
         style.theory(axes, purities, root["correct_theory"].values, "largest overlap wins")
     axes.set(ylabel="fraction that retrieves the cue", ylim=(-0.03, 1.05))
+
+
+def decisions(tree: xr.DataTree) -> Figure | None:
+    """What the mixture answered over the concentrations of two inputs; boundaries wanted, measured and predicted."""
+    root = root_of(tree)
+    if not {"overlap", "field_wanted_theory", "concentration_1", "concentration_2"} <= set(root.variables):
+        return None
+    figure = style.new_figure(1, 1, 6.6, 6.0)
+    axes = figure.subplots()
+    answer = measured(root["overlap"]).isel(memory=-1)
+    answer = answer.isel(step=slice(answer.sizes["step"] // 2, None)).mean("step").values
+    first, second = (root[f"concentration_{a}"].values for a in (1, 2))
+    across, up = np.unique(first), np.unique(second)
+    mean = np.array([[answer[(first == x) & (second == y)].mean() for x in across] for y in up])
+    image = axes.pcolormesh(edges(across), edges(up), mean, cmap="RdYlBu_r", vmin=0, vmax=1, alpha=0.85)
+    figure.colorbar(image, ax=axes, label="measured order: 0 dispersed, 1 condensed", shrink=0.85)
+    axes.contour(across, up, mean, levels=[0.5], colors=[style.WRONG], linewidths=2)
+    handles = [Line2D([], [], color=style.WRONG, label="measured boundary")]
+    for name, dashes, words in BOUNDARIES:
+        field = root.get(f"field_{name}_theory")
+        place = root["field_concentration_theory"].values
+        if field is not None and field.min() < 0 < field.max():
+            axes.contour(place, place, field.values.T, levels=[0.0], colors=["black"], linestyles=[dashes])
+            handles.append(Line2D([], [], color="black", ls=dashes, label=words))
+    handles += _examples(axes, tree)
+    axes.set_xlabel(style.label("", root["concentration_1"].attrs))
+    axes.set_ylabel(style.label("", root["concentration_2"].attrs))
+    axes.set(xlim=edges(across)[[0, -1]], ylim=edges(up)[[0, -1]], aspect="equal")
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return figure
+
+
+def _examples(axes: Axes, tree: xr.DataTree) -> list[Line2D]:
+    """Training inputs, filled where condensed was wanted."""
+    if "memories" not in tree.children or "answer" not in tree["memories"]:
+        return []
+    shown = tree["memories"].to_dataset(inherit=False)
+    places, answers = shown["concentration"].values, shown["answer"].values
+    look = {"marker": "o", "ls": "none", "ms": 5, "mec": "black", "mew": 0.8}
+    return [
+        axes.plot(*places[answers == value].T[:2], mfc=colour, label=f"training input, {word} wanted", **look)[0]
+        for value, colour, word in ((0, "white", "dispersed"), (1, "black", "condensed"))
+    ]

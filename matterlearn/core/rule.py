@@ -7,6 +7,7 @@ A rule never learns which material it trains; optax turns its direction into a s
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
     duration: Float[Array, ""]
     neighbors: Any = None  # leading replica axis
     free: Drive | None = None  # what stays imposed in the free phase; leading replica axis
+    order: Callable | None = None  # order parameter O(system, x) that the task is about, if it is about one
 
 
 class PhaseStats(NamedTuple):
@@ -95,6 +97,56 @@ class AbstractRule(eqx.Module):
         """Descent direction (the negative of dθ/dt), new rule state, diagnostics."""
 
 
+def phase_averages(
+    key: Key[Array, ""],
+    system: AbstractSystem,
+    dynamics: AbstractDynamics,
+    drive: Drive,
+    state: DynState,
+    measure: Callable[[DynState], PyTree],
+    *,
+    samples: int,
+    stride: int,
+    relax: int,
+) -> tuple[tuple[PyTree, PyTree], DynState]:
+    """Averages of ``measure`` and of its squares over the samples of each replica; drive and state are replicated.
+
+    The first of ``samples`` samples comes after ``relax`` steps, the others ``stride`` steps apart.
+    """
+
+    # One loop body for relaxation and sampling: the first sample simply comes after more steps.
+    # Matter that is held everywhere does not move, however long one waits.
+    steps = jnp.where(drive.holds_everything, 0, jnp.full(samples, stride).at[0].add(relax))
+
+    def one(key, drive, state):
+        def sample(carry, count):
+            state, total, squares = carry
+            state = advance(key, system, dynamics, drive, state, count)
+            value = measure(state)
+            squares = jax.tree.map(lambda s, v: s + v**2, squares, value)
+            return (state, jax.tree.map(jnp.add, total, value), squares), None
+
+        zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(measure, state))
+        (state, total, squares), _ = jax.lax.scan(sample, (state, zero, zero), steps)
+        return jax.tree.map(lambda t: t / samples, (total, squares)), state
+
+    n = jax.tree.leaves(state.x)[0].shape[0]
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
+    return map_replicas(one, state.neighbors)(keys, drive, state)
+
+
+def statistics(averages: PyTree, squares: PyTree) -> PhaseStats:
+    """Of the averages over each replica; the standard error is taken over replicas, never over correlated samples."""
+    n = jax.tree.leaves(averages)[0].shape[0]
+    mean = jax.tree.map(lambda m: jnp.mean(m, 0), averages)
+    if n > 1:
+        sem = jax.tree.map(lambda m: jnp.std(m, 0, ddof=1) / jnp.sqrt(n), averages)
+    else:
+        sem = jax.tree.map(lambda m: jnp.full_like(m, jnp.nan), mean)
+    variance = jax.tree.map(lambda s, m: jnp.maximum(jnp.mean(s, 0) - m**2, 0.0), squares, mean)
+    return PhaseStats(mean, sem, jnp.asarray(n), variance)
+
+
 def phase_statistics(
     key: Key[Array, ""],
     system: AbstractSystem,
@@ -106,37 +158,15 @@ def phase_statistics(
     stride: int,
     relax: int,
 ) -> tuple[PhaseStats, DynState]:
-    """⟨∂E/∂θ⟩ over ``samples`` samples, ``stride`` steps apart, after ``relax`` steps; drive and state are replicated.
+    """⟨∂E/∂θ⟩ over ``samples`` samples, ``stride`` steps apart, after ``relax`` steps; drive and state replicated."""
 
-    The standard error is taken over replicas, which are independent, never over correlated samples of one.
-    """
+    def moment(state):
+        return coupling_gradient(system, state.x, state.neighbors)
 
-    # One loop body for relaxation and sampling: the first sample simply comes after more steps.
-    # Matter that is held everywhere does not move, however long one waits.
-    steps = jnp.where(drive.holds_everything, 0, jnp.full(samples, stride).at[0].add(relax))
-
-    def one(key, drive, state):
-        def sample(carry, count):
-            state, total, squares = carry
-            state = advance(key, system, dynamics, drive, state, count)
-            moment = coupling_gradient(system, state.x, state.neighbors)
-            squares = jax.tree.map(lambda s, m: s + m**2, squares, moment)
-            return (state, jax.tree.map(jnp.add, total, moment), squares), None
-
-        zero = jax.tree.map(jnp.zeros_like, couplings(system))
-        (state, total, squares), _ = jax.lax.scan(sample, (state, zero, zero), steps)
-        return jax.tree.map(lambda t: t / samples, (total, squares)), state
-
-    n = jax.tree.leaves(state.x)[0].shape[0]
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
-    (moments, squares), state = map_replicas(one, state.neighbors)(keys, drive, state)
-    mean = jax.tree.map(lambda m: jnp.mean(m, 0), moments)
-    if n > 1:
-        sem = jax.tree.map(lambda m: jnp.std(m, 0, ddof=1) / jnp.sqrt(n), moments)
-    else:
-        sem = jax.tree.map(lambda m: jnp.full_like(m, jnp.nan), mean)
-    variance = jax.tree.map(lambda s, m: jnp.maximum(jnp.mean(s, 0) - m**2, 0.0), squares, mean)
-    return PhaseStats(mean, sem, jnp.asarray(n), variance), state
+    averages, state = phase_averages(
+        key, system, dynamics, drive, state, moment, samples=samples, stride=stride, relax=relax
+    )
+    return statistics(*averages), state
 
 
 def start_phase(
