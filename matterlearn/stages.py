@@ -15,32 +15,40 @@ import optax
 
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
+from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import AbstractSystem, couplings, with_couplings
 
 EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
-LOST = 1e5  # σ: unwrapped coordinates beyond this have lost a hundredth of σ in single precision, or were flung there
 MOST_COUPLING_RECORDS = 200
 FEWEST_COUPLING_RECORDS = 20
 MOST_NUMBERS = 1_000_000  # of one quantity, over all records
 
 
 class Shared(eqx.Module):
-    """One system for all replicas, closed over instead of mapped over: its tables are built once, not per replica."""
+    """Systems of all replicas: what they have in common is closed over instead of mapped over.
 
-    system: Any
+    Tables and matrices that all replicas share are then built once, and products with them are matrix products.
+    """
+
+    common: Any
+    own: Any  # leading replica axis
 
 
 def share(systems):
-    """:class:`Shared` where all replicas of a discrete system are equal, otherwise what was given."""
-    same = all(bool(jnp.all(leaf == leaf[:1])) for leaf in jax.tree.leaves(systems))
-    return Shared(replica(systems, 0)) if isinstance(systems, AbstractDiscreteSystem) and same else systems
+    """:class:`Shared` for matter whose local energies are tabulated, otherwise what was given."""
+    if not isinstance(systems, AbstractDiscreteSystem | AbstractNetwork):
+        return systems
+    same = jax.tree.map(lambda leaf: bool(jnp.all(leaf == leaf[:1])), systems)
+    common, own = eqx.partition(systems, same)
+    return Shared(replica(common, 0), own)
 
 
 def each(function, neighbors, systems, *args):
     """``function(system, …)`` of every replica."""
     if isinstance(systems, Shared):
-        return map_replicas(lambda *own: function(systems.system, *own), neighbors)(*args)
+        one = lambda own, *rest: function(eqx.combine(systems.common, own), *rest)  # noqa: E731
+        return map_replicas(one, neighbors)(systems.own, *args)
     return map_replicas(function, neighbors)(systems, *args)
 
 

@@ -47,6 +47,9 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
 
     material, dt k^power > stable.
     """
+    if getattr(scenario.system, "network", False):
+        kind = scenario.system.kind
+        yield Problem(("kind",), f"needs coordinates that move continuously; {kind!r} is a network: use sequential")
     if getattr(scenario.system, "discrete", False):
         kind = scenario.system.kind
         yield Problem(("kind",), f"needs coordinates that move continuously; {kind!r} is discrete: use metropolis")

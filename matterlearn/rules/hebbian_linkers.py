@@ -1,7 +1,12 @@
 """Hebbian linkers: bonds that grow between sites measured to be in contact.
 
-    dL_p/dt = η ⟨c_p⟩ (1 − L_p/L_max) − λ L_p,        c_p = ∂E/∂J_p = number of contacts of site pair p,
+    dL_p/dt = η c⁺ (1 − L_p/L_max) − a η c⁻ (1 + L_p/L_max) − λ L_p,        c_p = ⟨∂E/∂J_p⟩,
     J_p = −U(L)
+
+c_p is the number of contacts of site pair p, c⁺ and c⁻ its positive and negative part. Contacts of molecules are
+counts, and negative averages (deep overlap of cores) do not matter: a = 0. Units of a network also disagree,
+c = s_i s_j < 0; with ``inhibition`` a = 1 their synapse follows dL/dt = η (c − |c| L/L_max) − λ L, Hebb's rule with
+bounded synapses of both signs, which forget what is old as new memories come (palimpsest).
 
 During an exposure the contacts are averaged over the fast dynamics of the driven matter; the linkers then follow
 the flow above exactly for the exposure's duration, so no slow time step enters. The law U turns linkers into
@@ -13,8 +18,7 @@ couplings: ``linear`` (J = −ε L) or ``bivalent`` (the exact bond of a heterob
 | rate η, decay λ | inverse slow time |
 
 Source: the Hebbian rule dw_ij/dt ~ s_i s_j for molecules, [murugan2015multifarious], [sternmurugan2023learning];
-the stationary values J* are in ``matterlearn.theory.linkers``. Limits: contacts must be non-negative to be
-contacts; negative averages (deep core overlap) count as zero.
+the stationary values J* are in ``matterlearn.theory.linkers``; bounded synapses: [parisi1986memory].
 
 Example:
     >>> Config(kind="hebbian_linkers", rate=1.0, saturation=8.0).build().saturation.item()
@@ -69,6 +73,7 @@ class HebbianLinkers(AbstractRule):
     rate: Float[Array, ""]
     decay: Float[Array, ""]
     saturation: Float[Array, ""]
+    inhibition: Float[Array, ""]
     law: Linear | Bivalent
     samples: int = eqx.field(static=True)
     stride: int = eqx.field(static=True)
@@ -91,8 +96,8 @@ class HebbianLinkers(AbstractRule):
 
     def flow(self, linkers: Float[Array, " pair"], contacts: Float[Array, " pair"], duration) -> Float[Array, " pair"]:
         """Linkers after ``duration`` at constant contacts: exponential approach to the stationary value."""
-        gain = self.rate * jnp.maximum(contacts, 0.0)
-        relaxation = gain / self.saturation + self.decay
+        gain = self.rate * jnp.where(contacts > 0, contacts, self.inhibition * contacts)
+        relaxation = jnp.abs(gain) / self.saturation + self.decay
         # −expm1(−k t)/k → t as k → 0, so a pair never in contact keeps what it has.
         safe = jnp.where(relaxation > 0, relaxation, 1.0)
         growth = jnp.where(relaxation > 0, -jnp.expm1(-safe * duration) / safe, duration)
@@ -131,6 +136,10 @@ class Config(Spec):
     rate: float = Field(gt=0, description="growth rate η per contact, inverse slow time", examples=[0.5])
     decay: float = Field(default=0.0, ge=0, description="decay rate λ, inverse slow time")
     saturation: float = Field(gt=0, description="L_max, linkers that a site pair can hold", examples=[8.0])
+    inhibition: float = Field(
+        default=0.0, ge=0, le=1, description="weight a of negative contacts: 0 for molecules, 1 for synapses",
+        examples=[0.0],
+    )  # fmt: skip
     coupling: Annotated[LinearLaw | BivalentLaw, Field(discriminator="law")] = LinearLaw(law="linear")
     samples: int = Field(default=20, ge=1, description="contact samples per exposure and replica", examples=[4])
     stride: int = Field(default=50, ge=1, description="steps between contact samples", examples=[5])
@@ -147,6 +156,7 @@ class Config(Spec):
             jnp.asarray(float(self.rate)),
             jnp.asarray(float(self.decay)),
             jnp.asarray(float(self.saturation)),
+            jnp.asarray(float(self.inhibition)),
             form,
             self.samples,
             self.stride,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics
+from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import AbstractRule, Batch
 from matterlearn.core.system import AbstractSystem
 from matterlearn.kinds import kinds, load_kind
@@ -34,7 +35,7 @@ def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) 
     return Batch(*stacked, jnp.ones(()))  # pyright: ignore[reportCallIssue]
 
 
-def clamped_exposure(system: AbstractDiscreteSystem) -> Batch:
+def clamped_exposure(system: AbstractSystem) -> Batch:
     """Replicas of one start, every other site clamped there."""
     x = system.init_state(jax.random.key(0))
     held = jax.tree.map(lambda leaf: jnp.arange(leaf.size).reshape(leaf.shape) % 2 == 0, x)
@@ -47,6 +48,8 @@ def presentation(system: AbstractSystem) -> tuple[Batch, AbstractDynamics]:
     """Something to learn from, and a dynamics that this matter follows."""
     if isinstance(system, AbstractDiscreteSystem):
         return clamped_exposure(system), load_kind("dynamics", "metropolis")(kind="metropolis").build()
+    if isinstance(system, AbstractNetwork):
+        return clamped_exposure(system), load_kind("dynamics", "sequential")(kind="sequential", kT=1.0).build()
     return exposure(system, 50.0), _dynamics()
 
 

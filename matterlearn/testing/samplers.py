@@ -106,7 +106,7 @@ def _index(x) -> np.ndarray:
     return flat.astype(int) @ 3 ** np.arange(flat.shape[1])[::-1]
 
 
-def _deviation(rows: np.ndarray, probability: np.ndarray) -> float:
+def deviation(rows: np.ndarray, probability: np.ndarray) -> float:
     """z of χ² over states that are expected often enough."""
     expected = len(rows) * probability
     enough = expected > FEWEST
@@ -128,7 +128,7 @@ def keeps_the_boltzmann_law(config: Any) -> None:
     for name, values in {"energy": model.energies, **{f"n_{a}": np.sum(species == a, 1) for a in (1, 2)}}.items():
         z = (np.mean(values[rows]) - model.mean(values)) / np.sqrt(model.variance(values) / CHAINS)
         assert abs(z) < 4, f"⟨{name}⟩ = {np.mean(values[rows]):.4f}, exactly {model.mean(values):.4f}, z = {z:.1f}"
-    z = _deviation(rows, model.probabilities)
+    z = deviation(rows, model.probabilities)
     assert abs(z) < 4, f"the states do not follow the Boltzmann law, z = {z:.1f}"
 
 
@@ -145,7 +145,7 @@ def forgets_its_start(config: Any) -> None:
     conserved = (composition[rows] == composition[first]).all()
     allowed = (composition == composition[first]).all(1) if conserved else np.ones(len(species), bool)
     weight = np.where(allowed, model.probabilities, 0.0)
-    z = _deviation(rows, weight / weight.sum())
+    z = deviation(rows, weight / weight.sum())
     assert abs(z) < 4, f"{LONG} steps do not lead to equilibrium, z = {z:.1f}"
 
 
