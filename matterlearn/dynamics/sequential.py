@@ -81,7 +81,7 @@ class Sequential(AbstractDynamics):
         if drive.clamped is not None:
             free &= ~drive.clamped.active[order]
         visits = Visits(order, noise, free, field_gap(system, drive, state.step, order))
-        one = lambda carry, block: (visit_block(system, *carry, block, kT), None)  # noqa: E731
+        one = lambda carry, block: (visit_block(system, carry[0], carry[1], block, kT), None)  # noqa: E731
         (summary, active), _ = jax.lax.scan(one, (state.memory, state.x.active), visits)
         changed = jnp.mean((active != state.x.active).astype(float))
         after = state._replace(x=state.x._replace(active=active), step=state.step + 1, memory=summary)
