@@ -33,7 +33,7 @@ from matterlearn.core.reactions import Numbers, check_reacting, check_reactions,
 from matterlearn.spec import Problem, Spec
 
 MOST_EVENTS = 2**31  # per step: draws that one key gives
-LONG_RUN = 1e9  # events per replica: hours
+LONG_RUN = 1e8  # events per replica: hours
 
 
 class Gillespie(AbstractDynamics):

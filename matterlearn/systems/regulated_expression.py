@@ -169,7 +169,7 @@ class RegulatedExpression(AbstractReactionSystem):
 
         names = ("birth", "death", "translation", "decay", "exchange")
         birth, death, translation, decay, exchange = (float(getattr(self, name)) for name in names)
-        saturated = float(self.saturated)
+        saturated = float(self.saturation) * self.volume
         free = buffering.Expression(birth, death, translation, decay, 0.0, saturated)
         total = buffering.expression_moments(free)
         kind = REGULATIONS[int(np.argmax(self.regulation))]

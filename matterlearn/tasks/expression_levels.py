@@ -14,7 +14,7 @@ Example:
 """
 
 import itertools
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import equinox as eqx
 import jax
@@ -92,7 +92,7 @@ class ExpressionLevels(AbstractTask):
         return Recall(systems, Drive(strength=strength), x, labels)
 
     def references(self, system: Expression, dynamics) -> list[Summary]:
-        """Exact moments, NaN where none are known, and the published fit."""
+        """Exact moments, NaN where none are known, and the fast-buffer law as fitted to cells."""
         from matterlearn.theory import buffering
 
         del dynamics
@@ -114,7 +114,7 @@ class ExpressionLevels(AbstractTask):
         found.append(Summary("buffered_slope_theory", ("regulation",), values, "1", words))
         fit = buffering.PUBLISHED_FIT
         values = buffering.dilute_concentration(self.levels, fit.saturation, fit.ratio)
-        return [*found, Summary("published_fit", ("level",), values, UNITS, "fit to cells, as published")]
+        return [*found, Summary("published_law_theory", ("level",), values, UNITS, "law as fitted to cells")]
 
     def annotations(self, system: Expression) -> dict[str, float]:
         """Parameters of the fast-buffer law, and molecules per µM, which give the Poisson noise."""
@@ -130,7 +130,6 @@ class Config(Spec):
     """Expression levels in a scenario."""
 
     kind: Literal["expression_levels"]
-    provides: ClassVar[tuple[str, ...]] = ("published_fit",)
     levels: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
         description="mean concentrations without regulation, µM; replicas take turns", examples=[[5.0, 20.0]]
     )
