@@ -272,7 +272,7 @@ def correction_variance(controller: Controller) -> float:
     Slow disturbances are corrected in full. An integrator made of molecules, which are never negative,
     works as long as its mean stays some standard deviations above zero.
 
-    >>> correction_variance(Controller(1.0, 1.0, 3.0, 1e-9, 2.0, 0.0))
+    >>> round(correction_variance(Controller(1.0, 1.0, 3.0, 1e-9, 2.0, 0.0)), 6)
     4.0
     """
     decay, proportional, integral, drift, disturbance, intrinsic = controller
