@@ -16,7 +16,8 @@ n* = saturation · volume,
 The *level* is the mean concentration c that production and decay alone give, translation birth/(death decay volume).
 Droplets hold the dilute concentration at (c + K c*)/(1 + K), K = exchange/decay, once c exceeds c* = saturation: the
 fast-buffer law, proportional control. The controller's integral term removes what is left, at the price of noise from
-counting. Both can only take away: below c* droplets are gone and the counter is empty.
+counting. Below c* droplets are gone and the counter is empty; the proportional term alone then lifts the dilute
+concentration towards c*, since the controller supplies, too.
 
     E/kT = −ln Poisson(m; birth/death) − ln Poisson(n; n*)
 
@@ -31,7 +32,7 @@ mRNA obey detailed balance with it; production, decay and the controller drive t
 | integral | 1/time² |
 
 Source: [zechner2025concentration], [klosin2020phase]; theory in ``matterlearn.theory.buffering``. Limits: droplets
-need no nucleus and have no surface tension; below saturation n*/(n* − n) − 1 molecules are in clusters.
+need no nucleus and have no surface tension; below saturation n/(n* − n) molecules are in clusters.
 
 Example:
     >>> system = Config(kind="regulated_expression", level=20.0, saturation=5.0, exchange=4.0).build(None)
