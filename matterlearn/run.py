@@ -167,7 +167,6 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
         carry, learned = run_stage(stage, chunk=None, **settings)
         system = rule.couple(system, carry.parameters)
     recall = experiment.task.recall(jax.random.fold_in(experiment.key, 2), system, run.replicas)
-    recall = recall._replace(system=stages.shard(recall.system), drive=stages.shard(recall.drive))
     stage = stages.Recall(
         jax.random.fold_in(experiment.key, 3), experiment.dynamics, recall, experiment.observables, run.steps
     )

@@ -58,6 +58,8 @@ class Recall:
     name, unit = "recall", "step"
 
     def __init__(self, key, dynamics, recall, observables, steps: int):
+        place = (lambda tree: tree) if dynamics.hosted else shard
+        self.place, recall = place, recall._replace(system=place(recall.system), drive=place(recall.drive))
         self.key, self.dynamics, self.recall, self.observables = key, dynamics, recall, tuple(observables)
         self.system = share(recall.system)
         self.total = steps
@@ -68,7 +70,7 @@ class Recall:
         """State of the dynamics at every replica's starting sample."""
         lists = allocate(self.recall.system, self.recall.x)
         states = start_replicas(self.key, self.system, self.dynamics, self.recall.drive, self.recall.x, lists)
-        return shard(states) if lists is None else states
+        return self.place(states) if lists is None else states
 
     def first_records(self, carry):
         """Every observable at step 0."""

@@ -36,9 +36,11 @@ class AbstractDynamics(eqx.Module):
     """An integrator or sampler whose numbers (dt, kT, friction) are leaves: annealed, swept, differentiated.
 
     ``stationary`` is the law that it samples at constant kT, ``"boltzmann"`` or ``"none"``; the battery tests it.
+    ``hosted`` says that steps are made on the host (``matterlearn.core.host``): replicas then stay on one device.
     """
 
     stationary: ClassVar[str] = "boltzmann"
+    hosted: ClassVar[Any] = False
 
     @abc.abstractmethod
     def init(

@@ -33,6 +33,7 @@ from jaxtyping import Array, Float, Int
 from pydantic import Field
 
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
+from matterlearn.core.host import on_host
 from matterlearn.core.mixture import check_discrete
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
@@ -47,6 +48,7 @@ class Hopping(AbstractDynamics):
     duration: Float[Array, ""]
     most_events: Int[Array, ""]
     states: int = eqx.field(static=True)
+    hosted: ClassVar[bool] = True
 
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x with clamped sites on their targets; the memory counts events."""
@@ -71,7 +73,7 @@ class Hopping(AbstractDynamics):
         shapes = (jax.ShapeDtypeStruct(arrays[0].shape, jnp.int32), jax.ShapeDtypeStruct((), jnp.int32))
         numbers = (self.kT(state.step.astype(float)), self.duration, self.most_events - state.memory)
         words = jax.random.key_data(key)
-        sites, done = jax.pure_callback(host, shapes, words, *arrays, *numbers, vmap_method="sequential")
+        sites, done = on_host(host, shapes, words, *arrays, *numbers)
         return replaced(state, sites, done), StepInfo(jnp.ones(()))
 
 

@@ -36,6 +36,7 @@ from pydantic import Field
 
 from matterlearn.core.bits import Bits, uniform
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
+from matterlearn.core.host import on_host
 from matterlearn.core.mixture import check_discrete
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
@@ -52,6 +53,11 @@ class RejectionFree(AbstractDynamics):
     duration: Float[Array, ""]
     law: str = eqx.field(static=True)
     engine: str = eqx.field(static=True)
+
+    @property
+    def hosted(self) -> bool:
+        """Whether steps are made on the host."""
+        return self.engine == "numba"
 
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x with clamped sites on their targets; the memory counts events."""
@@ -98,7 +104,7 @@ def by_numba(lattice, law, values, key, sites, frozen, bonds, field, kT, duratio
 
     shapes = (jax.ShapeDtypeStruct(sites.shape, jnp.int32), jax.ShapeDtypeStruct((), jnp.int32))
     arguments = (jax.random.key_data(key), sites, frozen, bonds, field, kT, duration)
-    return jax.pure_callback(host, shapes, *arguments, vmap_method="sequential")
+    return on_host(host, shapes, *arguments)
 
 
 @functools.lru_cache(maxsize=KEPT_TABLES)
