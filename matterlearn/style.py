@@ -139,12 +139,18 @@ def theory(axes: Axes, x: np.ndarray, values: np.ndarray, name: str = "theory") 
         axes.plot(x, values, color="black", ls="--", lw=1.5, label=name, zorder=4)
 
 
+LETTERS_PER_INCH, LETTERS_BESIDE = 12, 6  # of a legend: its font's width, and that of a line and its margins
+
+
 def legend_above(axes: Axes, columns: int = 3) -> None:
-    """A legend that never covers the data."""
+    """A legend that never covers the data, in as many columns as the panel has room for."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
+        figure, place = axes.get_figure(), axes.get_subplotspec()
+        width = figure.get_size_inches()[0] / (place.get_gridspec().ncols if place else 1)  # pyright: ignore[reportOptionalMemberAccess]  # noqa: E501
+        room = int(LETTERS_PER_INCH * width // (max(map(len, labels)) + LETTERS_BESIDE))
         axes.legend(
-            handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns,
+            handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=max(1, min(columns, room)),
             borderaxespad=0.3, handlelength=1.6, columnspacing=1.2,
         )  # fmt: skip
 
