@@ -98,7 +98,9 @@ def test_labels_follow_the_whole_numbers_of_molecules():
     task = experiment.task
     for numbers, label in ((task.train, task.train_label), (task.test, task.test_label)):
         np.testing.assert_array_equal(label, numbers @ [1, 3] / 64 > 0.6)
-    batch = task.present(jax.random.key(0), experiment.system, 0, 48, 1.0)
+    trained, asked = ({tuple(row) for row in numbers.tolist()} for numbers in (task.train, task.test))
+    assert not trained & asked
+    batch = task.present(jax.random.key(0), experiment.system, 0, 2 * len(task.train), 1.0)
     order = np.asarray(jax.vmap(lambda x: task.decision(experiment.system, x))(batch.x))
     assert order[np.tile(task.train_label, 2)].min() > 0.6 > 0.4 > order[~np.tile(task.train_label, 2)].max()
 
@@ -237,6 +239,7 @@ def test_equal_species_demix_as_one():
 # Scenarios -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(tmp_path):
     changes = ["learning.updates=3", "learning.replicas=8", "run.steps=50", "run.replicas=25"]
     short = load(SMALL, [*changes, "task.hidden=[0.1]", "system.species=3"])
@@ -253,7 +256,7 @@ def test_same_seed_same_bits(tmp_path):
         ("system.species=3", "2 inputs and 0 hidden species need as many; the system has 3"),
         ("task.high=0.6", "together they leave 5 % of solvent"),
         ("task.condensed.threshold=9", "one answer for all inputs"),
-        ("task.margin=2.0", "leaves no training inputs for one of the answers"),
+        ("task.margin=2.0", "no training inputs for one of the answers"),
         ("dynamics.kind=heat_bath", "use kawasaki, which conserves them"),
         ("learning.rule={kind: wake_sleep}", "sleep has to begin with the input's molecules: use clamped"),
         ("run.replicas=20", "5^2 inputs need as many replicas"),

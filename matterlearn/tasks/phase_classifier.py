@@ -17,8 +17,8 @@ The overlap with answer 1 (condensed) is 1/(1 + exp(−(m − m_c)/w)), w = m_c/
 wanted boundary, and spinodal and binodal of the learned couplings in the quasi-chemical approximation
 (``matterlearn.theory.phase_boundary``).
 
-Source: classification by phase boundaries of multicomponent mixtures, [chalk2024learning]. Limits: the dynamics has to
-conserve the molecules; finite lattices round the transition; the theory demixes too early.
+Source: learning of lattice condensates by wake and sleep, [chalk2024learning]; the task is a choice made here.
+Limits: the dynamics has to conserve the molecules; finite lattices round the transition; the theory demixes too early.
 
 Example:
     >>> config = Config(kind="phase_classifier", condensed={"weights": [1.0, 2.0], "threshold": 0.3})
@@ -234,10 +234,12 @@ class Config(Spec):
             )
         if self.low >= self.high or species * self.high + sum(self.hidden) >= 0.95:
             yield Problem(("high",), "concentrations rise from low to high, and together they leave 5 % of solvent")
-        elif len(set((self.condensed.score(self._grid(species)) > 0).tolist())) < 2:
-            yield Problem(("condensed",), "one answer for all inputs; move the threshold into the range of the scores")
-        elif not self._possible(species):
-            yield Problem(("margin",), "leaves no training inputs for one of the answers; make it smaller")
+        elif min(system.shape) > 0:
+            _, trained, _, asked = self.examples(int(np.prod(system.shape)))
+            if len(set(asked.tolist())) < 2:
+                yield Problem(("condensed",), "one answer for all inputs; move the threshold into the range of scores")
+            elif len(set(trained.tolist())) < 2:
+                yield Problem(("inputs",), "no training inputs for one of the answers; use more, or a smaller margin")
         if not getattr(scenario.dynamics, "conserving", False):
             yield Problem(("dynamics", "kind"), "inputs are numbers of molecules; use kawasaki, which conserves them")
         if scenario.learning is not None and getattr(scenario.learning.rule, "chains", "clamped") != "clamped":
@@ -245,29 +247,29 @@ class Config(Spec):
         if scenario.run.replicas < self.grid**species:
             yield Problem(("grid",), f"{self.grid}^{species} inputs need as many replicas")
 
-    def _grid(self, species: int) -> Float[np.ndarray, "input species"]:
+    def examples(self, sites: int):
+        """Numbers of molecules and answers of training inputs, and of the grid of other inputs that recall asks.
+
+        Concentrations become whole numbers, which decide the answer; inputs of the grid are never trained.
+        """
+        species = len(self.condensed.weights)
         axis = np.linspace(self.low, self.high, self.grid)
-        return np.stack(np.meshgrid(*[axis] * species, indexing="ij"), -1).reshape(-1, species)
-
-    def _possible(self, species: int) -> bool:
-        scores = self.condensed.score(self._drawn(species))
-        return bool((scores > 0).any() and (scores < 0).any())
-
-    def _drawn(self, species: int) -> Float[np.ndarray, "input species"]:
-        """Random inputs outside the margin; fewer than asked for if that is nearly everything."""
-        several = np.random.default_rng(self.seed).uniform(self.low, self.high, (200 * self.inputs, species))
-        return several[np.abs(self.condensed.score(several)) >= self.margin][: self.inputs]
-
-    def build(self, system) -> PhaseClassifier:
-        """The task; concentrations become whole numbers of molecules, which decide the answer."""
-        species, sites = len(self.condensed.weights), system.lattice.sites
+        grid = np.stack(np.meshgrid(*[axis] * species, indexing="ij"), -1).reshape(-1, species)
+        drawn = np.random.default_rng(self.seed).uniform(self.low, self.high, (20 * self.inputs, species))
+        drawn = drawn[np.abs(self.condensed.score(drawn)) >= self.margin]
+        test, train = (np.maximum(np.round(c * sites).astype(int), 1) for c in (grid, drawn))
+        code = (sites + 1.0) ** np.arange(species)
+        train = train[~np.isin(train @ code, test @ code)][: self.inputs]
         hidden = np.round(np.array(self.hidden) * sites).astype(int)
 
-        def counted(inputs):
-            numbers = np.maximum(np.round(inputs * sites).astype(int), 1)
-            label = self.condensed.score(numbers / sites) > 0
-            return np.concatenate([numbers, np.broadcast_to(hidden, (len(numbers), len(hidden)))], 1), label
+        def whole(numbers):
+            return np.concatenate([numbers, np.broadcast_to(hidden, (len(numbers), len(hidden)))], 1)
 
-        span = self.low, self.high
-        parts = *counted(self._drawn(species)), *counted(self._grid(species))
-        return PhaseClassifier(*parts, self.condensed, span, species, self.threshold)
+        trained, asked = (self.condensed.score(numbers / sites) > 0 for numbers in (train, test))
+        return whole(train), trained, whole(test), asked
+
+    def build(self, system) -> PhaseClassifier:
+        """The task."""
+        species, span = len(self.condensed.weights), (self.low, self.high)
+        train, trained, test, asked = self.examples(system.lattice.sites)
+        return PhaseClassifier(train, trained, test, asked, self.condensed, span, species, self.threshold)
