@@ -18,6 +18,7 @@ from matterlearn.core.dynamics import advance
 from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import AbstractSystem, couplings, with_couplings
+from matterlearn.core.task import replicated
 
 EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
 MOST_COUPLING_RECORDS = 200
@@ -153,7 +154,7 @@ class Learning:
             return None  # and nothing is presented just to see it
         system = self.task.teach(self.rule.couple(self.system, theta), self.memory(update))
         batch = self.task.present(self.key, system, self.memory(update), self.replicas, self.duration)
-        return allocate(broadcast(system, self.replicas), batch.x, needed)
+        return allocate(replicated(system, self.replicas), batch.x, needed)
 
     def first_records(self, carry):
         """The couplings before the first update; nothing was shown yet."""
@@ -204,11 +205,6 @@ def named(system, theta, label: str):
     named = with_couplings(system, theta).named_couplings()
     matrix = "couplings" in named
     return {label if matrix and name == "couplings" else f"{label}_{name}": values for name, values in named.items()}
-
-
-def broadcast(tree, n: int):
-    """Every array leaf with a leading replica axis."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *jnp.shape(leaf))), tree)
 
 
 def shard(tree):

@@ -17,6 +17,7 @@ from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.core.rule import Batch, phase_statistics, start_phase
 from matterlearn.core.schedule import Constant
 from matterlearn.core.system import coupling_gradient
+from matterlearn.core.task import replicated
 from matterlearn.errors import Interrupted
 from matterlearn.kinds import load_kind
 from matterlearn.scenario import load
@@ -165,9 +166,9 @@ def test_particles_learn_with_lists_as_with_all_pairs():
         state = rule.init(jax.random.key(3), system, dynamics, 2)
         return rule.estimate(jax.random.key(4), system, dynamics, state, batch, parameters=rule.parameters(system))
 
-    lists = stages.allocate(stages.broadcast(system, 2), x)
+    lists = stages.allocate(replicated(system, 2), x)
     assert lists is not None and stages.capacity(lists) < 120 * 119 / 2
-    room = stages.allocate(stages.broadcast(system, 2), x, 3000)
+    room = stages.allocate(replicated(system, 2), x, 3000)
     with_lists, _, info = eqx.filter_jit(estimate)(room)
     without, _, _ = eqx.filter_jit(estimate)(None)
     assert not stages.overflowed(info.neighbors)

@@ -8,8 +8,10 @@ import abc
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics
@@ -33,6 +35,15 @@ class Recall(NamedTuple):
     drive: Drive
     x: State
     labels: dict[str, Label]
+
+
+def replicated(tree: PyTree, replicas: int) -> PyTree:
+    """Every array leaf with a leading replica axis, the same in all replicas.
+
+    >>> replicated(jnp.arange(3), 2).shape
+    (2, 3)
+    """
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf))), tree)
 
 
 def cue_labels(cued: np.ndarray, scale: np.ndarray, strongest: float) -> dict[str, Label]:

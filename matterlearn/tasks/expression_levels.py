@@ -25,7 +25,7 @@ from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 
@@ -81,7 +81,7 @@ class ExpressionLevels(AbstractTask):
         systems = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves])[cell], *cells)
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         x = jax.vmap(lambda system, key: system.init_state(key))(systems, keys)
-        strength = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
+        strength = replicated(Drive().strength, replicas)
         names, levels = zip(*self.combinations, strict=True)
         labels = {
             "cue": Label(np.full(replicas, -1), "1", "no cue"),

@@ -42,7 +42,7 @@ from matterlearn.core.mixture import check_species
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import unpack
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import phase_boundary
 
@@ -83,8 +83,8 @@ class PhaseClassifier(AbstractTask):
         x = jax.vmap(lambda k, n, l: arrange(k, system, n, l))(jax.random.split(fill, replicas), numbers, label)
         held = LatticeState(jnp.ones(x.species.shape, bool))
         return Batch(
-            Drive(target=x, clamped=held, strength=_constant(replicas)), x, jnp.asarray(duration),
-            free=Drive(strength=_constant(replicas)), order=self.decision,
+            Drive(target=x, clamped=held, strength=replicated(Drive().strength, replicas)), x, jnp.asarray(duration),
+            free=replicated(Drive(), replicas), order=self.decision,
         )  # fmt: skip
 
     def recall(self, key, system: LatticeMixture, replicas) -> Recall:
@@ -93,12 +93,12 @@ class PhaseClassifier(AbstractTask):
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         numbers = jnp.asarray(self.test)[chosen]
         x = jax.vmap(lambda k, n: arrange(k, system, n, jnp.zeros((), bool)))(keys, numbers)
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         share = self.test[chosen] / system.lattice.sites
         labels = {"cue": Label(self.test_label[chosen].astype(int), "1", "wanted answer: 1 condensed")}
         for a in range(self.inputs):
             labels[f"concentration_{a + 1}"] = Label(share[:, a], "1", f"concentration of species {a + 1}")
-        return Recall(systems, Drive(strength=_constant(replicas)), x, labels)
+        return Recall(systems, replicated(Drive(), replicas), x, labels)
 
     def overlap(self, system, state) -> Float[Array, " memory"]:
         """Dispersed and condensed; they add up to 1."""
@@ -168,10 +168,6 @@ def arrange(key, system: LatticeMixture, numbers: Int[Array, " species"], drop: 
     species = 1 + jnp.searchsorted(jnp.cumsum(numbers), rank, side="right")
     dtype = species_dtype(system.species_count)
     return LatticeState(jnp.where(inside, species, 0).reshape(shape).astype(dtype))
-
-
-def _constant(replicas: int):
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
 
 
 class Sum(Spec):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.schedule import Schedule, schedule
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.errors import InputError
 from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 
@@ -37,12 +37,12 @@ class Relaxation(AbstractTask):
         """Independent disordered starts."""
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         x = jax.vmap(system.init_state)(keys)
-        drive = Drive(strength=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), self.strength))
+        drive = Drive(strength=replicated(self.strength, replicas))
         trap = self.trap
         if trap is not None:
             stiffness = jax.tree.map(lambda leaf: jnp.broadcast_to(trap, leaf.shape), x)
             drive = Drive(jax.tree.map(jnp.zeros_like, x), stiffness, strength=drive.strength)
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         return Recall(systems, drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
 
 

@@ -27,7 +27,7 @@ from pydantic import Field
 from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.core.symmetric import pack
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import bisker_england
@@ -58,7 +58,7 @@ class SingleCopyTargets(AbstractTask):
         """Random starts; replica r has the coupling r modulo their number, and a set of targets of its own."""
         chosen, which = np.arange(replicas) % len(self.strong), np.arange(replicas) // len(self.strong)
         sets = which % len(self.contacts)
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         systems = eqx.tree_at(lambda s: s.coupling, systems, self.couplings[sets, chosen])
         targets, particles = self.contacts.shape[1:3]
 
@@ -69,7 +69,7 @@ class SingleCopyTargets(AbstractTask):
             return LatticeState(jax.random.permutation(place, everything).reshape(system.lattice.shape))
 
         x = jax.vmap(lambda r: scattered(jax.random.fold_in(key, r)))(jnp.arange(replicas))
-        strength = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
+        strength = replicated(Drive().strength, replicas)
         labels = {
             "cue": Label(np.full(replicas, -1), "1", "no cue"),
             "strong": Label(np.asarray(self.strong)[chosen], "kT_ref", "strong coupling as published"),

@@ -33,7 +33,7 @@ from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import size as packed_size
 from matterlearn.core.symmetric import unpack
-from matterlearn.core.task import AbstractTask, Recall, cue_labels
+from matterlearn.core.task import AbstractTask, Recall, cue_labels, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.assembly import chemical_potential_window, effective_cost
 
@@ -61,7 +61,7 @@ class Structures(AbstractTask):
         """The structure on its cells, held there by tethers on position and orientation."""
         x = system.arrange(self.position[memory])
         drive = Drive(target=x, stiffness=jax.tree.map(lambda leaf: jnp.full_like(leaf, self.tether), x))
-        stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), (drive, x))
+        stacked = replicated((drive, x), replicas)
         return Batch(stacked[0], stacked[1], jnp.asarray(duration, float))
 
     def recall(self, key, system: ParticleSystem, replicas) -> Recall:

@@ -35,7 +35,7 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeMixture, LatticeState, species_dtype
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._classifiers import baselines
 from matterlearn.tasks._images import Digits, Images, Patterns
@@ -73,7 +73,7 @@ class SurfaceImages(AbstractTask):
             held = held.at[:, -1].set(True)
         target, held = LatticeState(target), LatticeState(held)
         x = jax.vmap(system.complete)(jax.random.split(key, len(surface)), target, held)
-        strength = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(surface),)), Drive().strength)
+        strength = replicated(Drive().strength, len(surface))
         return Drive(target=target, clamped=held, strength=strength), x
 
     def present(self, key, system: LatticeMixture, memory, replicas, duration) -> Batch:
@@ -100,7 +100,7 @@ class SurfaceImages(AbstractTask):
         wrong = jnp.asarray(1 + (images.test_label[chosen] + 1) % self.classes, x.species.dtype).reshape(-1, 1, 1, 1)
         cover = jnp.asarray(start == STARTS.index("wrong")).reshape(wrong.shape) & ~drive.clamped.species
         x = LatticeState(jnp.where(cover, wrong, x.species))
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         labels = {"cue": Label(images.test_label[chosen], "1", "class of the image on the surface")}
         if len(self.starts) > 1:
             labels["start"] = Label(start, "1", "0: from disorder, 1: from a wrong label")

@@ -32,7 +32,7 @@ from matterlearn.core.fractions import FluidMixture, MixtureState
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import unpack
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import hebbian_mixture
 from matterlearn.theory.liquid_hopfield import hadamard_targets, random_targets
@@ -66,7 +66,7 @@ class TargetCompositions(AbstractTask):
         sign = 1 - 2 * (jnp.arange(replicas) % 2)[:, None, None]
         x = _state(1 + self.shown * sign * self.targets[memory])
         held = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), x)
-        drive = Drive(target=x, clamped=held, strength=_spread(replicas))
+        drive = Drive(target=x, clamped=held, strength=replicated(Drive().strength, replicas))
         return Batch(drive, x, jnp.asarray(duration))
 
     def recall(self, key, system, replicas) -> Recall:
@@ -77,14 +77,14 @@ class TargetCompositions(AbstractTask):
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         scatter = jax.vmap(lambda k: jnp.exp(self.noise * jax.random.normal(k, self.targets.shape[1:])))(keys)
         x = _state(((1 + jnp.asarray(purity)[:, None] * self.targets[cue]) * scatter)[:, None])
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         systems = eqx.tree_at(lambda s: s.temperature, systems, jnp.asarray(temperature, float))
         labels = {
             "cue": Label(cue, "1", "target that the replica started near"),
             "temperature": Label(temperature, "kT_ref", "temperature"),
             "cue_purity": Label(purity, "1", "polarisation of the cue"),
         }
-        return Recall(systems, Drive(strength=_spread(replicas)), x, labels)
+        return Recall(systems, replicated(Drive(), replicas), x, labels)
 
     def overlap(self, system: FluidMixture, state) -> Float[Array, " memory"]:
         """Σ ξ_i φ_i / Σ φ_i."""
@@ -152,10 +152,6 @@ class TargetCompositions(AbstractTask):
 def _state(weight: Float[Array, "*batch 1 component"]) -> MixtureState:
     """Compositions in proportion to weights."""
     return MixtureState(jnp.sqrt(weight / jnp.sum(weight, -1, keepdims=True)))
-
-
-def _spread(replicas: int):
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
 
 
 class Hadamard(Spec):

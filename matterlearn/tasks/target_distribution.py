@@ -32,7 +32,7 @@ from matterlearn.core.mixture import check_species
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.symmetric import pack
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._oracle import MOST_STATES, Oracle, equilibrium, fit, oracle
 
@@ -65,7 +65,7 @@ class TargetDistribution(AbstractTask):
         target = LatticeState(shown)
         held = LatticeState(jnp.broadcast_to(self.visible, shown.shape))
         x = jax.vmap(system.complete)(jax.random.split(fill, replicas), target, held)
-        drive = Drive(target=target, clamped=held, strength=_constant(replicas))
+        drive = Drive(target=target, clamped=held, strength=replicated(Drive().strength, replicas))
         return Batch(drive, x, jnp.asarray(duration))
 
     def recall(self, key, system: LatticeMixture, replicas) -> Recall:
@@ -76,9 +76,8 @@ class TargetDistribution(AbstractTask):
         keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
         held, target = LatticeState(jnp.asarray(held)), LatticeState(jnp.asarray(target, self.patterns.dtype))
         x = jax.vmap(lambda k: system.complete(k, target, held))(keys)
-        spread = lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf)))  # noqa: E731
-        drive = jax.tree.map(spread, Drive(target=target, clamped=held if self.given else None))
-        return Recall(jax.tree.map(spread, system), drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
+        drive = replicated(Drive(target=target, clamped=held if self.given else None), replicas)
+        return Recall(replicated(system, replicas), drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
 
     def overlap(self, system, state) -> Float[Array, " memory"]:
         """Fraction of the visible sites that agree with each pattern."""
@@ -117,10 +116,6 @@ class TargetDistribution(AbstractTask):
 def _final(kT) -> float:
     """Where a temperature schedule ends."""
     return float(kT(jnp.asarray(1e12)))
-
-
-def _constant(replicas: int):
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
 
 
 class Given(Spec):

@@ -32,7 +32,6 @@ import math
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -44,7 +43,7 @@ from matterlearn.core.lattice import Lattice
 from matterlearn.core.lattice_kernel import LatticeState, species_dtype
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
-from matterlearn.core.task import AbstractTask, Label, Recall, cue_labels
+from matterlearn.core.task import AbstractTask, Label, Recall, cue_labels, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.assembly import chemical_potential_window
 
@@ -102,8 +101,7 @@ class TileStructures(AbstractTask):
         del key, system
         x = LatticeState(self.patterns[memory])
         drive = Drive(target=x, clamped=LatticeState(jnp.ones(x.species.shape, bool)))
-        spread = lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf)))  # noqa: E731
-        return Batch(jax.tree.map(spread, drive), jax.tree.map(spread, x), jnp.asarray(duration, float))
+        return Batch(replicated(drive, replicas), replicated(x, replicas), jnp.asarray(duration, float))
 
     def recall(self, key, system: Tiles, replicas) -> Recall:
         """Replica r takes combination r mod n of n, and as its cue the first, second, … memory that this one has."""
@@ -118,10 +116,10 @@ class TileStructures(AbstractTask):
         coupling = np.stack([own[sweep.memories] * learned.dtype.type(sweep.scale) for sweep in chosen])
         mu = np.asarray(system.chemical_potential)
         cost = np.stack([mu if sweep.cost is None else np.full_like(mu, sweep.cost) for sweep in chosen])
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
+        systems = replicated(system, replicas)
         leaves = jnp.asarray(coupling), jnp.asarray(cost)
         systems = eqx.tree_at(lambda s: (s.coupling, s.chemical_potential), systems, leaves).sparse()
-        strength = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength)
+        strength = replicated(Drive().strength, replicas)
         labels = cue_labels(cued, scale, float(np.max(-learned, initial=0.0))) | {
             "chemical_potential": Label(cost.reshape(replicas, -1).mean(1), "kT_ref", "cost of a tile"),
             "stored_memories": Label(np.array([sweep.memories for sweep in chosen]), "1", "memories in the couplings"),
