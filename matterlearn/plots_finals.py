@@ -11,45 +11,85 @@ Example:
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from matterlearn import style
 from matterlearn.plots_curves import OUTCOMES, grid, measured, overlap_curves, root_of
-from matterlearn.verdicts import swept
+from matterlearn.verdicts import cued_overlap, swept
 
 
 def window(tree: xr.DataTree) -> Figure | None:
-    """Final overlaps, surplus and chimeras against the one thing that was swept, with the predicted window."""
+    """Final overlaps, surplus and chimeras against what was swept, with the predicted window; see :func:`curves`."""
     root = root_of(tree)
     ranges = swept(root)
     recall, others = _finals(root)
+    if len(ranges) == 2:
+        return curves(root, ranges)
     if len(ranges) != 1 or not (recall or others):
         return None
     coordinate = next(iter(ranges))
     groups = [group for group in (recall, others) if group]
     figure, panels = grid(len(groups), 5.6, 4.2)
     for axes, group in zip(panels, groups, strict=True):
-        if {"window_low", "window_high"} <= set(root.attrs):
-            axes.axvspan(
-                root.attrs["window_low"], root.attrs["window_high"], color="#DDE7F0", lw=0,
-                label="predicted window", zorder=0,
-            )  # fmt: skip
+        _marks(axes, root)
         for (name, array), colour in zip(group, style.MEMORY_COLOURS, strict=False):
-            grouped = [array.isel(replica=root[coordinate].values == v) for v in ranges[coordinate]]
-            mean, sem, _ = zip(*(style.over_replicas(g) for g in grouped), strict=True)
-            axes.errorbar(
-                ranges[coordinate], mean, yerr=np.nan_to_num(sem), color=colour, marker="o",
-                capsize=3, label=name,
-            )  # fmt: skip
-            exact = root.get(f"{array.name}_theory")
-            if exact is not None and exact.shape == (len(ranges[coordinate]),):
+            exact = root.get(f"{array.name}_theory", xr.DataArray())
+            known = exact.shape == (len(ranges[coordinate]),)
+            _points(axes, array, coordinate, colour, name, joined=not known)
+            if known:
                 style.theory(axes, ranges[coordinate], exact.values)
-        axes.set(xlabel=style.label(coordinate, root[coordinate].attrs), ylabel="final value")
-        if len(ranges[coordinate]) <= 8:
-            axes.set_xticks(ranges[coordinate], [f"{v:g}" for v in ranges[coordinate]])
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        _framed(axes, root, coordinate, ranges[coordinate], "final value")
         style.legend_above(axes, columns=2)
     return figure
+
+
+def curves(root: xr.Dataset, ranges: dict[str, list]) -> Figure | None:
+    """Final values that theory knows over two swept quantities: one curve for each value of one of them."""
+    shape = tuple(map(len, ranges.values()))
+    names = [n for n in map(str, root.data_vars) if root.get(f"{n}_theory", xr.DataArray()).shape == shape]
+    if not names:
+        return None
+    curve, along = sorted(ranges, key=lambda name: len(ranges[name]))
+    figure, panels = grid(len(names), 6.0, 4.8)
+    for axes, name in zip(panels, names, strict=True):
+        _marks(axes, root)
+        exact = root[f"{name}_theory"].values
+        final = measured(cued_overlap(root) if name == "overlap" and "cue" in root else root[name]).isel(step=-1)
+        for i, (value, colour) in enumerate(zip(ranges[curve], style.shades(len(ranges[curve])), strict=True)):
+            here = final.isel(replica=root[curve].values == value)
+            _points(axes, here, along, colour, f"{curve.replace('_', ' ')} {value:g}", joined=False)
+            known = exact.take(i, list(ranges).index(curve))
+            style.theory(axes, ranges[along], known, "theory" if i == 0 else "_")
+        _framed(axes, root, along, ranges[along], style.label(name, final.attrs))
+        style.legend_above(axes)
+    return figure
+
+
+def _points(axes: Axes, array: xr.DataArray, coordinate: str, colour: str, name: str, *, joined: bool) -> None:
+    """Mean and standard error over the replicas of every value of a coordinate."""
+    place = array[coordinate].values
+    values = np.unique(place)
+    mean, sem, _ = zip(*(style.over_replicas(array.isel(replica=place == v)) for v in values), strict=True)
+    axes.errorbar(values, mean, yerr=np.nan_to_num(sem), color=colour, marker="o", ls="-" if joined else "none",
+                  capsize=3, label=name)  # fmt: skip
+
+
+def _marks(axes: Axes, root: xr.Dataset) -> None:
+    """The predicted window, and the places of predicted transitions."""
+    if {"window_low", "window_high"} <= set(root.attrs):
+        axes.axvspan(root.attrs["window_low"], root.attrs["window_high"], color="#DDE7F0", lw=0,
+                     label="predicted window", zorder=0)  # fmt: skip
+    places = [value for name, value in root.attrs.items() if name.startswith("transition_")]
+    for place, label in zip(places, ["stability limits, theory", *["_"] * len(places)], strict=False):
+        axes.axvline(place, color=style.SHARED, ls=":", lw=1.5, label=label, zorder=0)
+
+
+def _framed(axes: Axes, root: xr.Dataset, coordinate: str, values: list, words: str) -> None:
+    axes.set(xlabel=style.label(coordinate, root[coordinate].attrs), ylabel=words)
+    if len(values) <= 8:
+        axes.set_xticks(values, [f"{v:g}" for v in values])
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
 
 
 def _finals(root: xr.Dataset) -> tuple[list, list]:

@@ -236,7 +236,7 @@ def test_thresholds_are_spins_in_other_words():
 def test_hebbian_linkers_store_what_hebb_stores():
     """The rule that grows linkers between molecules makes J = −(1/N) Σ ξξ of spins."""
     scenario = load("scenarios/hopfield_recall.yaml", ["system.units=60", "task.count=4", "run.replicas=7"])
-    experiment, rule = build(scenario), scenario.realise().learning.rule.build()
+    experiment, rule = build(scenario), scenario.realise().learning.rule.build()  # pyright: ignore[reportOptionalMemberAccess]
     rule = eqx.tree_at(lambda r: r.rate, rule, jnp.asarray(1 / 60))
     parameters = rule.parameters(experiment.system)
     for memory in range(4):
@@ -323,6 +323,9 @@ def test_combinations_scale_couplings():
 
 
 @pytest.mark.parametrize(("override", "expected"), [
+    ("task.examples=[3]", "does not store examples one by one"),
+    ("task.theory=first_step", "one step of parallel dynamics"),
+    ("system={kind: spin_network, units: 9, memories: 3}", "cannot be swept here, since 'spin_network'"),
     ("task.mixtures=[2]", "odd numbers"),
     ("task.loads=[0.5]", "needs more than the 400 memories"),
     ("dynamics.kT=0.5", "set dynamics.kT to 1"),
@@ -330,7 +333,7 @@ def test_combinations_scale_couplings():
     ("dynamics={kind: brownian, dt: 0.001}", "is a network: use sequential"),
     ("observe=[{kind: period}]", "needs the parallel dynamics"),
     ("run.replicas=8", "96 combinations need as many replicas"),
-    ("system.storage={rule: projector}", "stored one by one"),
+    ("system.storage={rule: projector}", "does not store memories one by one"),
     ("system.self_coupling=2", "less than or equal to 1"),
 ])  # fmt: skip
 def test_complaints(override, expected):

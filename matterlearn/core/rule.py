@@ -2,6 +2,7 @@
 
     Hebbian      θ̇ = −η ⟨∂E/∂θ⟩_clamped − λθ
     contrastive  Δθ ∝ −( ⟨∂E/∂θ⟩_clamped − ⟨∂E/∂θ⟩_free )
+    unlearning   θ̇ = +η ⟨∂E/∂θ⟩_free
 
 A rule never learns which material it trains; optax turns its direction into a step.
 """
@@ -60,10 +61,12 @@ class AbstractRule(eqx.Module):
     """A learning rule over *parameters*, which default to the couplings themselves.
 
     ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record.
-    ``slow_time`` is the unit of a presentation's duration, for rules to which it matters.
+    ``slow_time`` is the unit of a presentation's duration, for rules to which it matters. ``sign`` is what becomes of
+    the energy of the states in a rule's first phase: −1 lowers it, for what is shown, 1 raises it, for what is dreamt.
     """
 
     parameter_name: ClassVar[str] = "couplings"
+    sign: ClassVar[int] = -1
     slow_time: ClassVar[str | None] = None
 
     def parameters(self, system: AbstractSystem) -> PyTree:

@@ -32,6 +32,7 @@ from pydantic import Field
 
 from matterlearn.core.network import AbstractNetwork, AbstractNetworkKernel, NetworkState, product, spins
 from matterlearn.spec import Spec
+from matterlearn.theory import signal_to_noise
 
 EXPONENTIAL = "exponential"
 
@@ -91,6 +92,23 @@ class DenseMemory(AbstractNetwork):
         """Every unit active or not by the toss of a coin."""
         return NetworkState(jax.random.bernoulli(key, 0.5, self.memory.shape[:1]).astype(jnp.int8))
 
+    def keeping(self, memories: Int[Array, ""], examples: Int[Array, ""]) -> "DenseMemory":
+        """The network that stores the first so many memories: the others have no weight."""
+        del examples
+        kept = jnp.arange(len(self.coupling)) < memories
+        return eqx.tree_at(lambda s: s.coupling, self, jnp.where(kept, self.coupling, jnp.inf))
+
+    def first_step(self, memories, examples) -> Float[np.ndarray, " point"]:
+        """Overlap with a memory after one parallel step at kT = 0 from it, for numbers of memories.
+
+        That of an exponential memory is 1 within its capacity, for many units, and not known beyond.
+        """
+        del examples
+        units, memories = len(self.memory), np.asarray(memories)
+        if self.order == EXPONENTIAL:
+            return np.where(np.log(memories) / units < signal_to_noise.exponential_load(0.0), 1.0, np.nan)
+        return 1 - 2 * signal_to_noise.dense_bit_error(units, memories, self.order)
+
     def kernel(self) -> DenseKernel:
         """Gaps from overlaps."""
         return DenseKernel(self.low, len(self.memory), 1, self.order, self.memory, jnp.exp(-self.coupling))
@@ -101,6 +119,7 @@ class Config(Spec):
 
     kind: Literal["dense_memory"]
     network: ClassVar[bool] = True
+    sweeps: ClassVar[tuple[str, ...]] = ("loads",)
     units: int = Field(ge=2, description="number of units N", examples=[6])
     memories: int = Field(ge=1, description="number of memories K, random and independent", examples=[2, 3])
     memory_seed: int = Field(default=0, ge=0, description="seed of the memories")

@@ -43,6 +43,7 @@ from pydantic import Field
 
 from matterlearn.core.network import AbstractNetwork, AbstractNetworkKernel, NetworkState, product, spins
 from matterlearn.spec import Problem, Spec
+from matterlearn.theory import dreaming, learning_from_examples, signal_to_noise
 
 BLOCK = 32  # units visited between two updates of the overlaps: larger blocks make larger responses
 MOST_CONVERTED = 1 << 28  # entries of the vectors that are kept as floats for a whole run; beyond, block by block
@@ -88,6 +89,82 @@ class OverlapKernel(AbstractNetworkKernel):
         return summary + (1 - self.low) * self._project(chosen, change)
 
 
+def root(memory: Float[np.ndarray, "unit memory"], function) -> Float[np.ndarray, "unit memory"]:
+    """ξ f(C)^{1/2} with f applied to the eigenvalues of C = ξᵀξ/N."""
+    overlap = memory.T @ memory / len(memory)
+    values, vectors = np.linalg.eigh(overlap)
+    return memory @ (vectors * np.sqrt(function(values))) @ vectors.T
+
+
+LEARNT = {
+    True: learning_from_examples.supervised_overlap,
+    False: learning_from_examples.unsupervised_overlap,
+}
+
+
+class Hebb(Spec):
+    """ζ = ξ."""
+
+    rule: Literal["hebb"]
+    separate: ClassVar[bool] = True  # one vector per memory shown: some may be left out
+
+    def bit_error(self, units, memories):
+        """Fraction of a memory's spins that one step turns wrong, exact."""
+        return signal_to_noise.exact_bit_error(units, memories)
+
+    def vectors(self, shown):
+        """What is shown, as it is."""
+        return None if shown.dtype == np.int8 else shown.astype(np.float32)
+
+
+class Projector(Spec):
+    """ζ = C^{−1/2} ξ."""
+
+    rule: Literal["projector"]
+    separate: ClassVar[bool] = False
+
+    def bit_error(self, units, memories):
+        """None, as long as the memories are independent."""
+        return np.where(np.asarray(memories) < units, 0.0, np.nan)
+
+    def vectors(self, shown):
+        """Orthonormal combinations of what is shown; directions that are not there stay out."""
+        inverse = lambda v: np.where(v > 1e-9 * v.max(), 1 / np.maximum(v, 1e-300), 0)  # noqa: E731
+        return root(shown.astype(float), inverse).astype(np.float32)
+
+
+class Dreaming(Spec):
+    """ζ = [(1 + t)/(1 + t C)]^{1/2} ξ."""
+
+    rule: Literal["dreaming"]
+    separate: ClassVar[bool] = False
+    time: float = Field(ge=0, description="dreaming time t: 0 is Hebb, large is the projector")
+
+    def vectors(self, shown):
+        """What is shown, with its correlations partly dreamt away."""
+        return root(shown.astype(float), lambda v: (1 + self.time) / (1 + self.time * v)).astype(np.float32)
+
+    def bit_error(self, units, memories):
+        """Of one step, for many units."""
+        return dreaming.bit_error(np.asarray(memories) / units, self.time)
+
+
+class Examples(Spec):
+    """Noisy copies instead of the memories."""
+
+    count: int = Field(ge=1, description="copies M of each memory")
+    quality: float = Field(gt=0, le=1, description="r: an entry is right with probability (1 + r)/2")
+    supervised: bool = Field(description="whether copies of one memory are known to belong together")
+
+    def shown(self, rng, memory):
+        """The averages of the copies, or all copies beside each other."""
+        if self.supervised:
+            right = rng.binomial(self.count, (1 + self.quality) / 2, memory.shape)
+            return memory * (2 * right / self.count - 1)
+        right = rng.random((*memory.shape, self.count)) < (1 + self.quality) / 2
+        return (memory[:, :, None] * np.where(right, 1, -1)).astype(np.int8).reshape(len(memory), -1)
+
+
 class PatternNetwork(AbstractNetwork):
     """Memories ξ, the vectors ζ that store them, and one coupling per vector; see the module's docstring."""
 
@@ -97,6 +174,8 @@ class PatternNetwork(AbstractNetwork):
     memory: Int[Array, "unit memory"]
     stored: Array | None  # [unit, vector]; None where the vectors are the memories themselves
     low: int = eqx.field(static=True)
+    storage: Hebb | Projector | Dreaming = eqx.field(static=True)
+    examples: Examples | None = eqx.field(static=True)
 
     def learnable(self):
         """Couplings and thresholds; what is stored stays."""
@@ -118,6 +197,27 @@ class PatternNetwork(AbstractNetwork):
         """Every unit active or not by the toss of a coin."""
         return NetworkState(jax.random.bernoulli(key, 0.5, self.memory.shape[:1]).astype(jnp.int8))
 
+    def keeping(self, memories: Int[Array, ""], examples: Int[Array, ""]) -> "PatternNetwork":
+        """The network that stores the first so many memories, of the first so many examples each; see ``sweeps``."""
+        shown = self.coupling.shape[0] // self.memory.shape[1]
+        vector = jnp.arange(self.coupling.shape[0])
+        kept = (vector // shown < memories) & (vector % shown < examples)
+        return eqx.tree_at(lambda s: s.coupling, self, jnp.where(kept, self.coupling, 0.0))
+
+    def first_step(self, memories, examples) -> Float[np.ndarray, " point"]:
+        """Overlap with a memory after one parallel step at kT = 0 from it, for numbers of memories and of examples.
+
+        NaN where no theory is known: for thresholds, unequal couplings or self-coupling, and dreams of examples.
+        """
+        units, memories = len(self.memory), np.asarray(memories)
+        even = bool(jnp.all(self.coupling == -1) & jnp.all(self.threshold == 0) & (self.self_coupling == 0))
+        if not even or self.low != -1 or not (self.examples is None or self.storage.separate):
+            return np.full(memories.shape, np.nan)
+        if self.examples is None:
+            return 1 - 2 * self.storage.bit_error(units, memories)
+        examples = np.minimum(examples, self.examples.count)
+        return LEARNT[self.examples.supervised](memories / units, examples, self.examples.quality)
+
     def kernel(self) -> OverlapKernel:
         """Gaps from overlaps."""
         units, vectors = len(self.memory), self.vectors
@@ -127,61 +227,6 @@ class PatternNetwork(AbstractNetwork):
         return OverlapKernel(
             self.low, units, BLOCK, vectors, self.coupling, self.threshold, excess, self.self_coupling
         )
-
-
-def root(memory: Float[np.ndarray, "unit memory"], function) -> Float[np.ndarray, "unit memory"]:
-    """ξ f(C)^{1/2} with f applied to the eigenvalues of C = ξᵀξ/N."""
-    overlap = memory.T @ memory / len(memory)
-    values, vectors = np.linalg.eigh(overlap)
-    return memory @ (vectors * np.sqrt(function(values))) @ vectors.T
-
-
-class Hebb(Spec):
-    """ζ = ξ."""
-
-    rule: Literal["hebb"]
-
-    def vectors(self, shown):
-        """What is shown, as it is."""
-        return None if shown.dtype == np.int8 else shown.astype(np.float32)
-
-
-class Projector(Spec):
-    """ζ = C^{−1/2} ξ."""
-
-    rule: Literal["projector"]
-
-    def vectors(self, shown):
-        """Orthonormal combinations of what is shown; directions that are not there stay out."""
-        inverse = lambda v: np.where(v > 1e-9 * v.max(), 1 / np.maximum(v, 1e-300), 0)  # noqa: E731
-        return root(shown.astype(float), inverse).astype(np.float32)
-
-
-class Dreaming(Spec):
-    """ζ = [(1 + t)/(1 + t C)]^{1/2} ξ."""
-
-    rule: Literal["dreaming"]
-    time: float = Field(ge=0, description="dreaming time t: 0 is Hebb, large is the projector")
-
-    def vectors(self, shown):
-        """What is shown, with its correlations partly dreamt away."""
-        return root(shown.astype(float), lambda v: (1 + self.time) / (1 + self.time * v)).astype(np.float32)
-
-
-class Examples(Spec):
-    """Noisy copies instead of the memories."""
-
-    count: int = Field(ge=1, description="copies M of each memory")
-    quality: float = Field(gt=0, le=1, description="r: an entry is right with probability (1 + r)/2")
-    supervised: bool = Field(description="whether copies of one memory are known to belong together")
-
-    def shown(self, rng, memory):
-        """The averages of the copies, or all copies beside each other."""
-        if self.supervised:
-            right = rng.binomial(self.count, (1 + self.quality) / 2, memory.shape)
-            return memory * (2 * right / self.count - 1)
-        right = rng.random((*memory.shape, self.count)) < (1 + self.quality) / 2
-        return (memory[:, :, None] * np.where(right, 1, -1)).astype(np.int8).reshape(len(memory), -1)
 
 
 class Config(Spec):
@@ -201,6 +246,13 @@ class Config(Spec):
     examples: Examples | None = Field(default=None, description="what is shown of the memories; null is themselves")
     threshold: float = Field(default=0.0, description="threshold U of every unit, kT_ref", examples=[0.0, 0.1])
     self_coupling: float = Field(default=0.0, ge=0, le=1, description="fraction κ of the diagonal that is kept")
+
+    @property
+    def sweeps(self) -> tuple[str, ...]:
+        """What replicas may differ in: temperatures, and what is stored vector by vector."""
+        apart = self.storage.separate
+        several = self.examples is not None and not self.examples.supervised
+        return ("temperatures", *["loads"] * apart, *["examples"] * (apart and several))
 
     def check(self, scenario):
         """Self-coupling only where it is defined."""
@@ -223,4 +275,6 @@ class Config(Spec):
             memory=jnp.asarray(memory),
             stored=None if stored is None else jnp.asarray(stored),
             low=-1 if self.values == "spins" else 0,
+            storage=self.storage,
+            examples=self.examples,
         )

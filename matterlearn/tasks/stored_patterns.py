@@ -8,12 +8,16 @@ network on one of them. Recall starts every replica from a cue: a memory in whic
 (``mixtures``). Replicas go through all combinations of cues, ``loads`` and ``temperatures``, so that a phase diagram
 is one run; a combination that comes again takes the next memory.
 
-``loads`` K'/N stores the first K' memories only, ``temperatures`` divides all couplings by T while the dynamics stays
-at kT = 1: both need couplings that belong to memories, and an energy that is linear in them (``pattern_network``).
+``loads`` K'/N stores the first K' memories only, ``examples`` the first M' of what was shown of each, ``temperatures``
+divides all couplings by T while the dynamics stays at kT = 1; what a system can do of this is in its ``sweeps``.
+Learning records the ``stable_fraction`` of memories that are fixed points without noise, and where the system began
+with these memories in a coupling per pair, the ``dreaming_time`` t whose kernel (1 + t)/(1 + tC) is most like the
+couplings, with the stable fraction of that kernel as theory.
 
-Theory beside the measurement: the replica-symmetric overlap of Amit, Gutfreund and Sompolinsky at each (α, T), where
-the system stores by Hebb and the cue is good. Source: [hopfield1982neural], [amit1987statistical]. Limits: memories
-are unbiased.
+Beside the measurement stands, where it is known, the overlap of the stationary state (Amit, Gutfreund and Sompolinsky
+at each load and temperature; symmetric mixtures at no load), or that after one parallel step from a memory (signal to
+noise). Source: [hopfield1982neural], [amit1987statistical], [amit1985], [fachechi2019dreaming]. Limits: memories are
+unbiased; equilibrium is that of Hebb's storage, from undamaged cues.
 
 Example:
     >>> Config(kind="stored_patterns", count=3, cue_overlaps=[1.0, 0.5]).combinations[1].cue_overlap
@@ -21,7 +25,7 @@ Example:
 """
 
 import itertools
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -35,21 +39,9 @@ from matterlearn.core.network import NetworkState
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import couplings, with_couplings
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
-from matterlearn.theory import hopfield
-from matterlearn.theory import hopfield_phases as phases
-
-SYMMETRIC = "overlap of the retrieval state, replica-symmetric theory"
-
-
-class Combination(NamedTuple):
-    """What a replica starts from, and which couplings it has."""
-
-    cue_overlap: float
-    mixture: int
-    load: float | None
-    temperature: float | None
+from matterlearn.tasks._pattern_theory import ALL, THEORIES, Combination, dreamt, stability_temperatures
 
 
 class StoredPatterns(AbstractTask):
@@ -57,6 +49,7 @@ class StoredPatterns(AbstractTask):
 
     memory: Int[Array, "memory unit"]
     combinations: tuple[Combination, ...] = eqx.field(static=True)
+    theory: str = eqx.field(static=True)
 
     @property
     def memory_count(self) -> int:
@@ -72,16 +65,15 @@ class StoredPatterns(AbstractTask):
         del key, system
         x = NetworkState((self.memory[memory] > 0).astype(jnp.int8))
         drive = Drive(target=x, clamped=NetworkState(jnp.ones(x.active.shape, bool)))
-        spread = lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf)))  # noqa: E731
-        return Batch(jax.tree.map(spread, drive), jax.tree.map(spread, x), jnp.asarray(duration, float))
+        drive, x = replicated((drive, x), replicas)
+        return Batch(drive, x, jnp.asarray(duration, float))
 
     def recall(self, key, system, replicas) -> Recall:
         """Replica r takes combination r mod n of n, and as its cue the memory number r div n."""
         chosen = [self.combinations[r % len(self.combinations)] for r in range(replicas)]
-        stored = np.array([self._stored(c) for c in chosen])
+        stored = np.array([c.stored(*self.memory.shape) for c in chosen])
         cued = np.arange(replicas) // len(self.combinations) % stored
-        quality = np.array([c.cue_overlap for c in chosen])
-        mixture = np.array([c.mixture for c in chosen])
+        quality, mixture = np.array([c.cue_overlap for c in chosen]), np.array([c.mixture for c in chosen])
         wrong = jax.random.bernoulli(key, jnp.asarray((1 - quality) / 2)[:, None], (replicas, self.memory.shape[1]))
         base = jnp.stack([self._cue(int(n), int(mu)) for n, mu in zip(mixture, cued, strict=True)])
         x = NetworkState(((base > 0) ^ wrong).astype(jnp.int8))
@@ -91,32 +83,29 @@ class StoredPatterns(AbstractTask):
             "mixture": Label(mixture, "1", "memories mixed in the cue"),
             "load": Label(stored / self.memory.shape[1], "1", "load α, memories per unit"),
         }
-        temperature = np.array([1.0 if c.temperature is None else c.temperature for c in chosen])
+        if chosen[0].examples is not None:
+            seen = np.array([c.examples for c in chosen])
+            labels["examples"] = Label(seen, "1", "examples M of each memory")
         if chosen[0].temperature is not None:
+            temperature = np.array([c.temperature for c in chosen])
             labels["temperature"] = Label(temperature, "kT_ref", "temperature T")
-        drive = Drive(strength=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas,)), Drive().strength))
-        systems = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *leaf.shape)), system)
-        return Recall(self._weighted(systems, chosen, stored, temperature), drive, x, labels)
-
-    def _stored(self, combination: Combination) -> int:
-        """Memories in the couplings of a replica."""
-        if combination.load is None:
-            return self.memory_count
-        return max(1, round(combination.load * self.memory.shape[1]))
+        return Recall(self._weighted(system, chosen, stored), replicated(Drive(), replicas), x, labels)
 
     def _cue(self, mixed: int, memory: int) -> Int[Array, " unit"]:
         """A memory, or the sign of the sum of as many from it on."""
         rows = jnp.arange(memory, memory + mixed) % self.memory_count
         return jnp.sign(jnp.sum(self.memory[rows], 0))
 
-    def _weighted(self, systems, chosen, stored, temperature):
-        """Replicas of the system with fewer memories, and with couplings over T."""
-        if chosen[0].load is not None:
-            kept = jnp.arange(systems.coupling.shape[-1]) < stored[:, None]
-            systems = eqx.tree_at(lambda s: s.coupling, systems, jnp.where(kept, systems.coupling, 0.0))
+    def _weighted(self, system, chosen: list[Combination], stored):
+        """A replica of the system for each combination: with fewer memories and examples, and couplings over T."""
+        systems = replicated(system, len(chosen))
+        if chosen[0].load is not None or chosen[0].examples is not None:
+            seen = jnp.array([ALL if c.examples is None else c.examples for c in chosen])
+            systems = jax.vmap(system.keeping)(jnp.asarray(stored), seen)
         if chosen[0].temperature is None:
             return systems
-        over = lambda leaf: leaf / temperature.reshape(-1, *[1] * (leaf.ndim - 1)).astype(leaf.dtype)  # noqa: E731
+        T = np.array([c.temperature for c in chosen])
+        over = lambda leaf: leaf / T.reshape(-1, *[1] * (leaf.ndim - 1)).astype(leaf.dtype)  # noqa: E731
         return with_couplings(systems, jax.tree.map(over, couplings(systems)))
 
     def overlap(self, system, state) -> Float[Array, " memory"]:
@@ -124,27 +113,19 @@ class StoredPatterns(AbstractTask):
         spin = 2.0 * state.x.active - 1.0
         return self.memory.astype(spin.dtype) @ spin / len(spin)
 
+    def evaluate(self, system, dynamics) -> dict[str, float]:
+        """Fraction of the memories that are fixed points without noise, and what dreaming makes of it in theory."""
+        del dynamics
+        return {"stable_fraction": float(stable_fraction(system, self.memory)), **dreamt(system, self.memory)}
+
     def references(self, system, dynamics: Any) -> list[Summary]:
-        """Replica-symmetric overlap over the one quantity that is swept, or the lines of the phase diagram over two."""
-        swept = {name: sorted({getattr(c, name) for c in self.combinations}) for name in ("load", "temperature")}
-        plain = getattr(system, "stored", True) is None and {c.mixture for c in self.combinations} == {1}
-        if not plain or getattr(dynamics, "stationary", "none") != "boltzmann" or swept["load"] == [None]:
-            return []
-        loads = np.array(swept["load"])
-        if swept["temperature"] == [None]:
-            kT = float(dynamics.kT(jnp.zeros(())))
-            return [Summary("overlap_theory", ("point",), hopfield.overlap(loads, kT), "1", SYMMETRIC)]
-        temperatures = np.array(swept["temperature"])
-        if len(loads) == 1:
-            exact = hopfield.overlap(loads, temperatures)
-            return [Summary("overlap_theory", ("point",), exact, "1", SYMMETRIC)]
-        if len(temperatures) == 1:
-            return [Summary("overlap_theory", ("point",), hopfield.overlap(loads, temperatures), "1", SYMMETRIC)]
-        ends = [phases.coexistence(0.0).alpha, phases.largest_load().alpha]  # of two of the lines
-        fine = np.unique([*np.linspace(min(loads.min(), 0.002), loads.max(), 20), *ends])
-        fine = fine[fine <= loads.max()]
-        lines = {"load": (fine, "1", "load of the lines"), **phase_lines(fine)}
-        return [Summary(f"line_{name}_theory", ("point",), *given) for name, given in lines.items()]
+        """The overlap in theory over what is swept, or lines of the phase diagram over loads and temperatures."""
+        return THEORIES[self.theory](system, dynamics, self.combinations)
+
+    def annotations(self, system) -> dict[str, float]:
+        """Temperatures at which mixtures become stable."""
+        del system
+        return stability_temperatures(self.combinations)
 
     def groups(self, system) -> dict[str, list[Summary]]:
         """The memories."""
@@ -152,30 +133,36 @@ class StoredPatterns(AbstractTask):
         return {"memories": [Summary("pattern", ("memory", "unit"), pattern, "1", "value of a unit in each memory")]}
 
 
-def phase_lines(loads: Float[np.ndarray, " point"]) -> dict[str, tuple[np.ndarray, str, str]]:
-    """Temperatures of the four transitions at each load; NaN where a line has ended."""
+@eqx.filter_jit
+def stable_fraction(system: Any, memory: Int[Array, "memory unit"]) -> Float[Array, ""]:
+    """Fraction of states in which no unit would change at kT = 0.
 
-    def along(temperature):
-        def one(alpha):
-            try:
-                return temperature(alpha)
-            except ValueError:
-                return np.nan
+    >>> from matterlearn.systems.pattern_network import Config as Network
+    >>> network = Network(kind="pattern_network", units=20, memories=1).build(None)
+    >>> stable_fraction(network, network.memory.T).item()
+    1.0
+    """
+    kernel = system.kernel()
 
-        return np.array([one(alpha) for alpha in loads])
+    def stable(pattern):
+        active = (pattern > 0).astype(jnp.int8)
+        return jnp.all(kernel.gaps(kernel.summary(active), active, slice(None)) * pattern >= 0)
 
-    return {
-        "spinodal": (along(phases.spinodal_temperature), "kT_ref", "T_M: retrieval states appear"),
-        "coexistence": (along(phases.coexistence_temperature), "kT_ref", "T_c: retrieval is the ground state"),
-        "spin_glass": (along(phases.spin_glass_temperature), "kT_ref", "T_g: spins freeze"),
-        "instability": (along(phases.instability_temperature), "kT_ref", "T_R: replica symmetry breaks"),
-    }
+    return jnp.mean(jax.vmap(stable)(memory).astype(float))
+
+
+WHY = {
+    "loads": "does not store memories one by one: pattern_network with storage hebb does, and dense_memory",
+    "examples": "does not store examples one by one: pattern_network with storage hebb and unsupervised examples does",
+    "temperatures": "learns, or is not linear in its couplings: pattern_network is, without learning",
+}
 
 
 class Config(Spec):
     """Patterns of a network in a scenario."""
 
     kind: Literal["stored_patterns"]
+    provides: ClassVar[tuple[str, ...]] = ("stable_fraction", "dreaming_time")
     count: int | None = Field(
         default=None, ge=1, description="memories to learn, drawn here; null is those that the system stores itself"
     )
@@ -189,8 +176,15 @@ class Config(Spec):
     loads: list[Annotated[float, Field(gt=0)]] | None = Field(
         default=None, min_length=1, description="loads α of which replicas store the memories; null is all of them"
     )
+    examples: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, min_length=1, description="examples that replicas saw of each memory; null is all that there are"
+    )
     temperatures: list[Annotated[float, Field(gt=0)]] | None = Field(
         default=None, min_length=1, description="temperatures of the replicas; null is that of the dynamics"
+    )
+    theory: Literal["equilibrium", "first_step"] = Field(
+        default="equilibrium",
+        description="what is drawn beside the overlap: that of the stationary state, or after one parallel step",
     )
 
     @property
@@ -201,7 +195,8 @@ class Config(Spec):
     @property
     def combinations(self) -> list[Combination]:
         """All that replicas go through."""
-        every = self.cue_overlaps, self.mixtures, self.loads or [None], self.temperatures or [None]
+        every = self.cue_overlaps, self.mixtures, self.loads or [None], self.examples or [None], \
+            self.temperatures or [None]
         return [Combination(*c) for c in itertools.product(*every)]
 
     def check(self, scenario):
@@ -218,16 +213,27 @@ class Config(Spec):
         if self.loads is not None and max(self.loads) * system.units > stored + 0.5:
             most = stored / system.units
             yield Problem(("loads",), f"{max(self.loads):g} needs more than the {stored} memories; at most {most:g}")
-        if (self.loads or self.temperatures) and (system.kind != "pattern_network" or scenario.learning):
-            word = "loads" if self.loads else "temperatures"
-            yield Problem((word,), f"needs couplings that belong to memories: pattern_network, not {system.kind!r}")
-        if self.loads and (system.examples or system.storage.rule != "hebb"):
-            yield Problem(("loads",), "needs memories that are stored one by one: storage hebb, without examples")
+        for word in ("loads", "examples", "temperatures"):
+            able = word in getattr(system, "sweeps", ()) and not scenario.learning
+            if getattr(self, word) and not able:
+                yield Problem((word,), f"cannot be swept here, since {system.kind!r} {WHY[word]}")
+        most = getattr(getattr(system, "examples", None), "count", 1)
+        if self.examples and max(self.examples) > most:
+            yield Problem(("examples",), f"are at most the {most} of system.examples.count, not {max(self.examples)}")
+        if self.theory == "first_step" and not self._takes_one_step(scenario):
+            yield Problem(("theory",), "first_step needs one step of parallel dynamics at kT 0 from undamaged memories "
+                                       "of the system's own")  # fmt: skip
         if self.temperatures and scenario.dynamics.kT != 1.0:
             yield Problem(("temperatures",), "divide the couplings; set dynamics.kT to 1, which is their unit")
         if len(self.combinations) > scenario.run.replicas:
             yield Problem((), f"{len(self.combinations)} combinations need as many replicas; run.replicas is "
                               f"{scenario.run.replicas}")  # fmt: skip
+
+    def _takes_one_step(self, scenario) -> bool:
+        """Whether a run is what theory of the first step is about."""
+        moved = scenario.dynamics.kind == "parallel" and scenario.dynamics.kT == 0 and scenario.run.steps == 1
+        untouched = self.cue_overlaps == [1.0] and self.mixtures == [1] and not self.temperatures
+        return moved and untouched and bool(getattr(scenario.system, "sweeps", ())) and not scenario.learning
 
     def build(self, system) -> StoredPatterns:
         """The task."""
@@ -236,4 +242,4 @@ class Config(Spec):
         else:
             rng = np.random.default_rng(self.pattern_seed)
             memory = rng.integers(0, 2, (self.count, len(system.threshold)), np.int8) * 2 - 1
-        return StoredPatterns(jnp.asarray(memory), tuple(Combination(*c) for c in self.combinations))
+        return StoredPatterns(jnp.asarray(memory), tuple(Combination(*c) for c in self.combinations), self.theory)

@@ -76,8 +76,13 @@ def estimate_is_deterministic(config: Any) -> None:
 
 
 def well_learns_what_it_is_shown(config: Any) -> None:
-    """E = ½θx² shown x far beyond its own fluctuations: the energy of what was shown goes down, so θ does."""
+    """E = ½θx² shown x far beyond its own fluctuations: the energy of what was shown goes down, so θ does.
+
+    For rules that learn from what is shown, ``sign`` −1.
+    """
     rule, system, dynamics = config.build(), well(), _dynamics()
+    if rule.sign > 0:
+        return
     parameters = rule.parameters(system)
     batch = exposure(system, 200.0, at=5.0)
     direction, _, info = eqx.filter_jit(_estimated)(rule, dynamics, system, batch, parameters, jax.random.key(3))
@@ -85,6 +90,27 @@ def well_learns_what_it_is_shown(config: Any) -> None:
     assert after < before, f"θ went from {before} to {after}: the direction points uphill"
     shown = info.phases.get("wake", next(iter(info.phases.values()))).mean.stiffness
     assert abs(shown / (0.5 * 8 * 25) - 1) < 0.1, f"⟨∂E/∂θ⟩ of the shown state is {shown}, not 100"
+
+
+def well_unlearns_what_it_dreams(config: Any) -> None:
+    """E = ½θx² left alone: the energy of where it came to goes up, so θ does, whatever is shown.
+
+    For rules of ``sign`` 1.
+    """
+    rule, system, dynamics = config.build(), well(), _dynamics()
+    if rule.sign < 0:
+        return
+    parameters, estimate = rule.parameters(system), eqx.filter_jit(_estimated)
+    shown = [exposure(system, 200.0, at=place) for place in (5.0, 0.0)]
+    (direction, _, info), (other, *_) = (
+        estimate(rule, dynamics, system, batch, parameters, jax.random.key(3)) for batch in shown
+    )
+    assert same_bits(direction, other), "the estimate depends on what is shown"
+    before, after = (rule.couple(system, moved(parameters, direction, by)).stiffness for by in (0.0, -1e-3))
+    assert after > before, f"θ went from {before} to {after}: dreams became more attractive"
+    dreamt = next(iter(info.phases.values())).mean.stiffness
+    z = (dreamt - 4) / (2 / REPLICAS**0.5)  # noise is the well's own law: half a χ² of eight coordinates
+    assert abs(z) < 4, f"⟨∂E/∂θ⟩ of the free well is {dreamt}, not 4: z = {z:.1f}"
 
 
 def rule_trains(config: Any, system_config: Any) -> None:
@@ -103,4 +129,4 @@ def rule_trains(config: Any, system_config: Any) -> None:
     assert isinstance(rule.couple(system, parameters), type(system)), "couple returns another kind of system"
 
 
-RULE_CHECKS = (estimate_is_deterministic, well_learns_what_it_is_shown)
+RULE_CHECKS = (estimate_is_deterministic, well_learns_what_it_is_shown, well_unlearns_what_it_dreams)
