@@ -101,8 +101,8 @@ def table(
 
 def phase_lines(loads: list[float]) -> list[Summary]:
     """Temperatures of the four transitions up to the largest load; NaN where a line has ended."""
-    ends = [phases.coexistence(0.0).alpha, phases.largest_load().alpha]  # of two of the lines
-    fine = np.unique([*np.linspace(min(*loads, 0.002), max(loads), 20), *ends])
+    ends = np.array([phases.coexistence(0.0).alpha, phases.largest_load().alpha])  # where two of the lines fall steeply
+    fine = np.unique([min(*loads, 0.002), *np.outer(ends, 1 - np.linspace(0, 0.95, 9) ** 2).ravel(), max(loads)])
     fine = fine[fine <= max(loads)]
     lines = {
         "load": (fine, "1", "load of the lines"),
