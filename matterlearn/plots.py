@@ -24,7 +24,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from matterlearn import plots_couplings, plots_noise, plots_phases, plots_states, snapshots, style
+from matterlearn import plots_clumps, plots_couplings, plots_noise, plots_phases, plots_states, snapshots, style
 from matterlearn.plots_curves import energy, learning, outcomes, overlap, traces
 from matterlearn.plots_finals import profiles, shapes, window
 
@@ -69,6 +69,8 @@ DRAWINGS = (
             "boundaries wanted, measured, and of the learned couplings in the quasi-chemical approximation."),
     Drawing("buffering", plots_noise.buffering, "Regulated expression: one cell; the dilute concentration against what "
             "is made; its noise. Mean ± standard error over replicas; dashed: closed forms, where they are exact."),
+    Drawing("clumps", plots_clumps.clumps, "Place cells: density around the clump's centre, dashed in theory, and at "
+            "the centre against temperature. Mean ± standard error over replicas."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "
