@@ -225,7 +225,7 @@ def test_displacement_goes_round_the_ring():
     ("dynamics.kT=0.5", "set dynamics.kT to 1"),
     ("run.replicas=4", "combinations need as many replicas"),
     ("observe=[{kind: clump_profile, bins: 40}]", "needs an odd number"),
-    ("dynamics={kind: metropolis}", "samples discrete values"),
+    ("dynamics={kind: metropolis}", "moves discrete values"),
 ])  # fmt: skip
 def test_complaints(override, expected):
     with pytest.raises(ScenarioError, match=expected):
