@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from matterlearn.core.matter import check_matter
 from matterlearn.spec import Problem
 
 SPACING = 1.1  # of freshly placed particles, σ
@@ -47,12 +48,7 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
 
     material, dt k^power > stable.
     """
-    if getattr(scenario.system, "network", False):
-        kind = scenario.system.kind
-        yield Problem(("kind",), f"needs coordinates that move continuously; {kind!r} is a network: use sequential")
-    if getattr(scenario.system, "discrete", False):
-        kind = scenario.system.kind
-        yield Problem(("kind",), f"needs coordinates that move continuously; {kind!r} is discrete: use metropolis")
+    yield from check_matter(dynamics, scenario)
     stiffness = getattr(scenario.system, "stiffness", None)
     if stiffness is None:
         return
@@ -63,13 +59,6 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
             f"{getattr(dynamics, step):g} is too long for this material, whose stiffest direction has curvature "
             f"{stiffness:g}; use at most {longest:.2g}",
         )
-
-
-def check_discrete(scenario):
-    """Complaint about Monte Carlo moves on matter that is not discrete."""
-    if not getattr(scenario.system, "discrete", False):
-        kind = scenario.system.kind
-        yield Problem(("kind",), f"samples discrete values, which {kind!r} does not have; use brownian or langevin")
 
 
 def check_species(scenario, most: int | None = None):

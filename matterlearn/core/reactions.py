@@ -19,6 +19,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, Int
 
 from matterlearn.core.drive import Drive
+from matterlearn.core.matter import check_matter
 from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Problem
 
@@ -82,10 +83,8 @@ def poisson_energy(number: Float[Array, "..."], mean: Float[Array, "..."]) -> Fl
     return jnp.where(number > STIRLING, large, direct)
 
 
-def check_reactions(scenario):
+def check_reactions(dynamics, scenario):
     """Complaints about a reaction dynamics: nothing that reacts, or a trap that reactions do not feel."""
-    if not getattr(scenario.system, "reactions", False):
-        kind = scenario.system.kind
-        yield Problem(("kind",), f"moves numbers of molecules, which {kind!r} does not have; use another dynamics")
+    yield from check_matter(dynamics, scenario)
     if getattr(scenario.task, "trap", 0.0):
         yield Problem(("kind",), "reactions do not feel the trap of the task; leave task.trap out")

@@ -3,14 +3,6 @@
 import jax.numpy as jnp
 
 from matterlearn.core.network import AbstractNetwork, AbstractNetworkKernel
-from matterlearn.spec import Problem
-
-
-def check_network(scenario):
-    """Complaint about network dynamics on matter that is no network."""
-    if not getattr(scenario.system, "network", False):
-        kind = scenario.system.kind
-        yield Problem(("kind",), f"moves the units of a network, which {kind!r} does not have; use one of its own")
 
 
 def require_network(system, drive) -> AbstractNetwork:

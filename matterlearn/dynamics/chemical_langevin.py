@@ -70,12 +70,12 @@ class Config(Spec):
     """Chemical Langevin equation in a scenario."""
 
     kind: Literal["chemical_langevin"]
-    reactions: ClassVar[bool] = True
+    matter: ClassVar[str] = "reactions"
     dt: float = Field(gt=0, description="time step, in the system's unit of time", examples=[1e-2])
 
     def check(self, scenario):
         """There are reactions, and the step resolves the fastest of them."""
-        yield from check_reactions(scenario)
+        yield from check_reactions(self, scenario)
         fastest = getattr(scenario.system, "fastest", 0.0)
         if fastest * self.dt > 2 * LARGEST_BIAS:
             longest = 2 * LARGEST_BIAS / fastest

@@ -87,12 +87,12 @@ class Config(Spec):
     """Exact reactions in a scenario."""
 
     kind: Literal["gillespie"]
-    reactions: ClassVar[bool] = True
+    matter: ClassVar[str] = "reactions"
     dt: float = Field(gt=0, description="duration of a step, in the system's unit of time", examples=[0.1])
 
     def check(self, scenario):
         """There are reactions, and not too many events."""
-        yield from check_reactions(scenario)
+        yield from check_reactions(self, scenario)
         events = getattr(scenario.system, "events", 0.0) * self.dt * scenario.run.steps
         if events > LONG_RUN:
             yield Problem(

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from matterlearn.core.mixture import check_discrete
+from matterlearn.core.matter import check_matter
 from matterlearn.core.sampler import AbstractMove, Sampler, colour_by_colour
 from matterlearn.core.schedule import schedule
 from matterlearn.spec import PositiveSchedule, Spec
@@ -41,12 +41,12 @@ class Config(Spec):
     """Heat-bath sampling in a scenario."""
 
     kind: Literal["heat_bath"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):
         """There are discrete values to sample."""
-        yield from check_discrete(scenario)
+        yield from check_matter(self, scenario)
 
     def build(self) -> Sampler:
         """The sampler."""

@@ -34,7 +34,7 @@ from pydantic import Field
 
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
 from matterlearn.core.host import on_host
-from matterlearn.core.mixture import check_discrete
+from matterlearn.core.matter import check_matter
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
 from matterlearn.dynamics.rejection_free import KEPT_TABLES, flattened, replaced
@@ -89,7 +89,7 @@ class Config(Spec):
     """Hopping particles in a scenario."""
 
     kind: Literal["hopping"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     conserving: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     duration: float = Field(default=1.0, gt=0, description="physical time of one step, 1/attempt rate")
@@ -98,7 +98,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """Whole families of species on a lattice, and numba."""
-        yield from check_discrete(scenario)
+        yield from check_matter(self, scenario)
         species = getattr(scenario.system, "species", None)
         if isinstance(species, int) and species % self.states:
             yield Problem(("states",), f"{species} species are not whole families of {self.states} states")

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from matterlearn.core.bits import uniform
-from matterlearn.core.mixture import check_discrete
+from matterlearn.core.matter import check_matter, matter
 from matterlearn.core.sampler import AbstractMove, Sampler
 from matterlearn.core.schedule import schedule
 from matterlearn.spec import PositiveSchedule, Problem, Spec
@@ -54,14 +54,14 @@ class Config(Spec):
     """Kawasaki sampling in a scenario."""
 
     kind: Literal["kawasaki"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     conserving: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):
         """There are neighbours to exchange."""
-        yield from check_discrete(scenario)
-        if getattr(scenario.system, "discrete", False) and not hasattr(scenario.system, "shape"):
+        yield from check_matter(self, scenario)
+        if matter(scenario.system) == "discrete" and not hasattr(scenario.system, "shape"):
             yield Problem(("kind",), f"exchanges neighbours on a lattice, which {scenario.system.kind!r} is not")
 
     def build(self) -> Sampler:

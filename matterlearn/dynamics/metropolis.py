@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from matterlearn.core.bits import integer, uniform
-from matterlearn.core.mixture import check_discrete
+from matterlearn.core.matter import check_matter
 from matterlearn.core.sampler import AbstractMove, Sampler, colour_by_colour
 from matterlearn.core.schedule import schedule
 from matterlearn.spec import PositiveSchedule, Spec
@@ -56,12 +56,12 @@ class Config(Spec):
     """Metropolis sampling in a scenario."""
 
     kind: Literal["metropolis"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):
         """There are discrete values to sample."""
-        yield from check_discrete(scenario)
+        yield from check_matter(self, scenario)
 
     def build(self) -> Sampler:
         """The sampler."""

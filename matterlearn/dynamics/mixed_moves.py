@@ -30,7 +30,7 @@ class Config(Spec):
     """A sequence of moves in a scenario."""
 
     kind: Literal["mixed_moves"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     moves: list[Move] = Field(
         min_length=1, description="kinds of moves and how many sweeps of each make a step",
         examples=[[{"kind": "kawasaki"}, {"kind": "heat_bath"}]],

@@ -37,7 +37,7 @@ from pydantic import Field
 from matterlearn.core.bits import Bits, uniform
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
 from matterlearn.core.host import on_host
-from matterlearn.core.mixture import check_discrete
+from matterlearn.core.matter import check_matter
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
 from matterlearn.spec import PositiveSchedule, Problem, Spec
@@ -163,7 +163,7 @@ class Config(Spec):
     """Rejection-free dynamics in a scenario."""
 
     kind: Literal["rejection_free"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     duration: float = Field(default=1.0, gt=0, description="physical time of one step, 1/attempt rate", examples=[0.2])
     law: Literal["metropolis", "heat_bath"] = Field(
@@ -175,7 +175,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """Species on a lattice, and the engine is installed."""
-        yield from check_discrete(scenario)
+        yield from check_matter(self, scenario)
         if self.engine == "numba" and importlib.util.find_spec("numba") is None:
             yield Problem(("engine",), 'numba is not installed: pip install "matterlearn[fast]", or use engine: jax')
 

@@ -148,7 +148,7 @@ class Config(Spec):
     """Replica exchange in a scenario."""
 
     kind: Literal["replica_exchange"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     ladder: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2)] | Spaced = Field(
         description="temperatures, kT_ref: increasing numbers, or {coldest, hottest, count}; the first is the sample's",
         examples=[[0.8, 1.2, 2.0], {"coldest": 1.0, "hottest": 2.0, "count": 2}],

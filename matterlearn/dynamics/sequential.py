@@ -33,9 +33,10 @@ from pydantic import Field
 
 from matterlearn.core.bits import Bits
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
+from matterlearn.core.matter import check_matter
 from matterlearn.core.network import AbstractNetworkKernel, decide, logistic
 from matterlearn.core.schedule import Schedule, schedule
-from matterlearn.dynamics._networks import check_network, field_gap, require_network
+from matterlearn.dynamics._networks import field_gap, require_network
 from matterlearn.spec import NonNegativeSchedule, Spec
 
 ORDERS = {
@@ -120,7 +121,7 @@ class Config(Spec):
     """Sequential dynamics of a network in a scenario."""
 
     kind: Literal["sequential"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     kT: NonNegativeSchedule = Field(
         default=0.0, description="temperature, kT_ref: a number, a ramp or a cycle", examples=[1.0, 0.8]
     )
@@ -130,7 +131,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """There is a network."""
-        yield from check_network(scenario)
+        yield from check_matter(self, scenario)
 
     def build(self) -> Sequential:
         """The dynamics."""

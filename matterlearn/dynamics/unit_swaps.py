@@ -32,9 +32,10 @@ from pydantic import Field
 
 from matterlearn.core.bits import Bits, uniform
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
+from matterlearn.core.matter import check_matter
 from matterlearn.core.network import AbstractNetworkKernel
 from matterlearn.core.schedule import Schedule, schedule
-from matterlearn.dynamics._networks import check_network, field_gap, require_network
+from matterlearn.dynamics._networks import field_gap, require_network
 from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 
 
@@ -152,14 +153,14 @@ class Config(Spec):
     """Swaps of units in a scenario."""
 
     kind: Literal["unit_swaps"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     kT: NonNegativeSchedule = Field(
         default=0.0, description="temperature, kT_ref: a number, a ramp or a cycle", examples=[1.0, 0.8]
     )
 
     def check(self, scenario):
         """There is a network with pair couplings."""
-        yield from check_network(scenario)
+        yield from check_matter(self, scenario)
         if scenario.system.kind == "dense_memory" or getattr(scenario.system, "self_coupling", 0):
             yield Problem(("kind",), f"needs pair couplings and no self-coupling, unlike this {scenario.system.kind!r}")
 

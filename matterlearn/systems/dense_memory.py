@@ -118,7 +118,7 @@ class Config(Spec):
     """Dense associative memory in a scenario."""
 
     kind: Literal["dense_memory"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     sweeps: ClassVar[tuple[str, ...]] = ("loads",)
     units: int = Field(ge=2, description="number of units N", examples=[6])
     memories: int = Field(ge=1, description="number of memories K, random and independent", examples=[2, 3])

@@ -155,7 +155,7 @@ class Config(Spec):
     """Lattice condensate in a scenario."""
 
     kind: Literal["lattice_condensate"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     shape: Annotated[list[int], Field(min_length=2, max_length=3)] = Field(
         description="sides of the lattice, sites", examples=[[4, 4], [3, 3], [2, 2, 2], [4, 5]]
     )

@@ -171,7 +171,7 @@ class Config(Spec):
     """Explicit linkers in a scenario."""
 
     kind: Literal["lattice_linkers"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     shape: Annotated[list[int], Field(min_length=2, max_length=3)] = Field(
         description="sides of the periodic lattice, sites", examples=[[4, 4], [3, 3]]
     )

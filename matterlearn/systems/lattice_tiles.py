@@ -135,7 +135,7 @@ class Config(Spec):
     """Lattice tiles in a scenario."""
 
     kind: Literal["lattice_tiles"]
-    discrete: ClassVar[bool] = True
+    matter: ClassVar[str] = "discrete"
     shape: Annotated[list[int], Field(min_length=2, max_length=3)] = Field(
         description="sides of the lattice, sites", examples=[[4, 4], [3, 3], [2, 2, 2], [4, 5]]
     )

@@ -233,7 +233,7 @@ class Config(Spec):
     """Associative memory in pattern form in a scenario."""
 
     kind: Literal["pattern_network"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     units: int = Field(ge=1, description="number of units N", examples=[6])
     memories: int = Field(ge=1, description="number of memories K, random and independent", examples=[2])
     memory_seed: int = Field(default=0, ge=0, description="seed of the memories and of their examples")

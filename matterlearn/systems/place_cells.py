@@ -194,7 +194,7 @@ class Config(Spec):
     """Place cells in a scenario."""
 
     kind: Literal["place_cells"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     units: int = Field(ge=4, le=1_000_000, description="number of cells N; a square number in two dimensions",
                        examples=[12, 16])  # fmt: skip
     maps: int = Field(ge=1, description="number of maps M, each with its own shuffle of the cells", examples=[2, 3])

@@ -51,6 +51,7 @@ from jaxtyping import Array, Float, Int
 from pydantic import Field
 from scipy.special import gammainc
 
+from matterlearn.core.matter import matter
 from matterlearn.core.reactions import AbstractReactionSystem, Numbers, poisson_energy
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.buffering import Moments
@@ -204,7 +205,7 @@ class Config(Spec):
     """Regulated expression in a scenario; times in units of 1/decay if decay is 1."""
 
     kind: Literal["regulated_expression"]
-    reactions: ClassVar[bool] = True
+    matter: ClassVar[str] = "reactions"
     phases: ClassVar[tuple[str, ...]] = PHASES
     regulation: Literal[REGULATIONS] = Field(
         default="droplets", description="what holds the dilute concentration", examples=list(REGULATIONS)
@@ -238,7 +239,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """Numbers that can be counted, by a dynamics that moves numbers."""
-        if not getattr(scenario.dynamics, "reactions", False):
+        if matter(scenario.dynamics) != "reactions":
             kinds = "gillespie (exact) or chemical_langevin (fast)"
             yield Problem(("dynamics", "kind"), f"molecules react rather than move; use {kinds}")
         if self.largest > 2**23:

@@ -1,13 +1,11 @@
-"""Spin network: every pair of units has a coupling of its own. Hopfield's network, a Boltzmann machine without hidden
-
-units, a spin glass, threshold units: what it is depends on how the couplings came about.
+"""Spin network: every pair of units has a coupling of its own.
 
     E(s) = Σ_{i<j} J_ij s_i s_j + Σ_i U_i s_i,        s_i ∈ {low, 1},  low = −1 (spins) or 0 (threshold units)
 
 Lower J binds equal units; papers write E = −Σ J s s − Σ h s, with J and h = −U the negatives of ours. Couplings are
 one number per unordered pair, so ∂E/∂J_ij = s_i s_j and any rule can learn them: Hebbian synapses give Hopfield's
-network, wake–sleep a Boltzmann machine, unlearning the network that dreamt. They start at nothing, at random
-(Sherrington–Kirkpatrick: independent, variance ``disorder``²/N), or with memories stored by Hebb,
+network, wake–sleep a Boltzmann machine without hidden units, unlearning the network that dreamt. They start at nothing,
+at random (Sherrington–Kirkpatrick: independent, variance ``disorder``²/N), or with memories stored by Hebb,
 J_ij = −(1/N) Σ_μ ξ_i^μ ξ_j^μ.
 
 | quantity | unit |
@@ -116,7 +114,7 @@ class Config(Spec):
     """Spin network in a scenario."""
 
     kind: Literal["spin_network"]
-    network: ClassVar[bool] = True
+    matter: ClassVar[str] = "network"
     units: int = Field(ge=2, le=10_000, description="number of units N", examples=[6])
     values: Literal["spins", "threshold"] = Field(
         default="spins", description="values of a unit: −1 and 1, or 0 and 1", examples=["spins", "threshold"]

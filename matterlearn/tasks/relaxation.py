@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.drive import Drive
+from matterlearn.core.matter import matter
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.errors import InputError
@@ -55,7 +56,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """Nothing can be learned from it, and a trap pulls on what moves continuously."""
-        if self.trap and getattr(scenario.system, "discrete", False):
+        if self.trap and matter(scenario.system) != "continuous":
             yield Problem(("trap",), f"a harmonic trap has no meaning for {scenario.system.kind!r}; leave it out")
         if scenario.learning is not None:
             yield Problem(("kind",), "relaxation has no memories to learn; give a task that has, or drop learning")

@@ -35,6 +35,7 @@ from jaxtyping import Array, Float, Int
 from pydantic import Field
 
 from matterlearn.core.drive import Drive
+from matterlearn.core.matter import matter
 from matterlearn.core.network import NetworkState
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
@@ -202,7 +203,7 @@ class Config(Spec):
     def check(self, scenario):
         """The system is a network with memories, and what is swept can be."""
         system = scenario.system
-        if not getattr(system, "network", False):
+        if matter(system) != "network":
             yield Problem(("kind",), f"stores values of units, which {system.kind!r} does not have")
             return
         stored = self.count or getattr(system, "memories", 0)

@@ -8,18 +8,16 @@ Small examples come from the Config itself: a field takes its ``Field(examples=[
 example (the last one where it has fewer), and its default where it has none. So every required field needs an
 example, and a field with several gives several variants, for instance all pairs and a neighbour list.
 
-A Config with ``discrete: ClassVar[bool] = True`` is held to the checks of discrete matter: its kernel against its
-energy, its dynamics against exact enumeration. One with ``reactions: ClassVar[bool] = True`` is numbers of molecules:
-its dynamics are held against Poisson laws. Derivatives are tested in double precision, statistics with fixed
-seeds against |z| < 4. A failed check is an AssertionError that says what is wrong.
+A Config says what its matter is, or moves: ``matter: ClassVar[str] = "discrete"`` is held to the checks of discrete
+matter, its kernel against its energy, its dynamics against exact enumeration; ``"network"`` likewise; dynamics of
+``"reactions"`` against Poisson laws. Derivatives are tested in double precision, statistics with fixed seeds against
+|z| < 4. A failed check is an AssertionError that says what is wrong.
 """
 
 from matterlearn.testing._dispatch import (
     check_dynamics,
     check_system,
     dynamics_checks,
-    is_discrete,
-    reacts,
     system_case,
     system_checks,
 )
@@ -51,8 +49,6 @@ __all__ = [
     "dynamics_checks",
     "examples",
     "examples_of",
-    "is_discrete",
-    "reacts",
     "rule_trains",
     "system_case",
     "system_checks",

@@ -1,8 +1,9 @@
-"""Which checks a Config has to pass: ``discrete``, ``reactions`` or ``network`` say what matter and dynamics are."""
+"""Which checks a Config has to pass, by the matter that it is or moves; see ``matterlearn.core.matter``."""
 
 from collections.abc import Callable
 from typing import Any
 
+from matterlearn.core.matter import matter
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase, discrete_case
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
 from matterlearn.testing.networks import NETWORK_DYNAMICS_CHECKS, NETWORK_SYSTEM_CHECKS, network_case
@@ -10,45 +11,33 @@ from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYS
 from matterlearn.testing.samplers import SAMPLER_CHECKS
 from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase, continuous_case
 
-
-def is_discrete(config: Any) -> bool:
-    """Whether a Config (or its class) stands for discrete matter, or for a dynamics of such."""
-    return getattr(config, "discrete", False)
-
-
-def reacts(config: Any) -> bool:
-    """Whether a Config (or its class) stands for numbers of molecules, or for a dynamics of such."""
-    return getattr(config, "reactions", False)
-
-
-def is_network(config: Any) -> bool:
-    """Whether a Config (or its class) stands for a network of units, or for a dynamics of such."""
-    return getattr(config, "network", False)
+SYSTEMS = {
+    "continuous": (continuous_case, SYSTEM_CHECKS),
+    "discrete": (discrete_case, DISCRETE_SYSTEM_CHECKS),
+    "network": (network_case, NETWORK_SYSTEM_CHECKS),
+    "reactions": (continuous_case, SYSTEM_CHECKS + REACTION_SYSTEM_CHECKS),
+}
+DYNAMICS = {
+    "continuous": DYNAMICS_CHECKS,
+    "discrete": SAMPLER_CHECKS,
+    "network": NETWORK_DYNAMICS_CHECKS,
+    "reactions": REACTION_DYNAMICS_CHECKS,
+}
 
 
 def system_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a :func:`system_case`."""
-    if reacts(config):
-        return SYSTEM_CHECKS + REACTION_SYSTEM_CHECKS
-    if is_network(config):
-        return NETWORK_SYSTEM_CHECKS
-    return DISCRETE_SYSTEM_CHECKS if is_discrete(config) else SYSTEM_CHECKS
+    return SYSTEMS[matter(config)][1]
 
 
 def system_case(config: Any) -> SystemCase | DiscreteCase:
     """A system to be checked, with random couplings and a configuration."""
-    if is_network(config):
-        return network_case(config)
-    return discrete_case(config) if is_discrete(config) else continuous_case(config)
+    return SYSTEMS[matter(config)][0](config)
 
 
 def dynamics_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a dynamics' Config."""
-    if reacts(config):
-        return REACTION_DYNAMICS_CHECKS
-    if is_network(config):
-        return NETWORK_DYNAMICS_CHECKS
-    return SAMPLER_CHECKS if is_discrete(config) else DYNAMICS_CHECKS
+    return DYNAMICS[matter(config)]
 
 
 def check_system(config: Any) -> None:

@@ -34,7 +34,7 @@ def largest_load() -> State:
     (0.138189, 0.0229)
     """
     best = minimize_scalar(lambda T: -spinodal(T).alpha, bounds=(0.01, 0.04), method="bounded", options={"xatol": 1e-9})
-    return spinodal(best.x)
+    return spinodal(best.x)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def spinodal_temperature(alpha: float) -> float:

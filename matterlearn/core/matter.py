@@ -1,0 +1,39 @@
+"""Kinds of matter: what moves, and which dynamics move it. Host code, no jax.
+
+A system says what it is made of, a dynamics what it moves, with ``matter: ClassVar[str]`` in its Config; what says
+nothing is continuous.
+
+| matter | what moves | base class of systems |
+|---|---|---|
+| continuous | coordinates | ``core.system.AbstractSystem`` |
+| discrete | values of which no two that are updated together interact | ``core.discrete.AbstractDiscreteSystem`` |
+| network | units that all feel each other | ``core.network.AbstractNetwork`` |
+| reactions | numbers of molecules | ``core.system.AbstractSystem`` with ``core.reactions`` |
+"""
+
+from matterlearn.spec import Problem
+
+MOVES = {
+    "continuous": ("coordinates that move continuously", "brownian or langevin"),
+    "discrete": ("discrete values", "metropolis or heat_bath"),
+    "network": ("units of a network", "sequential or parallel"),
+    "reactions": ("numbers of molecules", "gillespie or chemical_langevin"),
+}
+
+
+def matter(config) -> str:
+    """What a Config (or its class) is made of, or moves.
+
+    >>> matter(object())
+    'continuous'
+    """
+    return getattr(config, "matter", "continuous")
+
+
+def check_matter(dynamics, scenario):
+    """Complaint about a dynamics that moves other matter than there is."""
+    own, given = matter(dynamics), matter(scenario.system)
+    if own != given:
+        has, use = MOVES[given]
+        kind = scenario.system.kind
+        yield Problem(("kind",), f"moves {MOVES[own][0]}, but {kind!r} has {has}: use {use}")
