@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from matterlearn.core.drive import Drive
+from matterlearn.core.dynamics import advance
 from matterlearn.core.network import NetworkState
 from matterlearn.kinds import load_kind
 from matterlearn.plots_finals import window
@@ -232,3 +233,53 @@ def test_figures_of_two_swept_quantities():
 def test_combinations_know_what_they_store():
     assert Combination(1.0, 1, None, None, None).stored(7, 100) == 7
     assert [Combination(1.0, 1, load, None, None).stored(7, 100) for load in (0.001, 0.05)] == [1, 5]
+
+
+@pytest.mark.parametrize(("connectivity", "alpha"), [(0.5, 0.1), (0.2, 0.15)])
+def test_diluted_networks_retrieve_as_in_theory(connectivity, alpha):
+    """N = 2000 at T = .2, loads per connection: the overlap within 4 s.e. and the 1/N of one unit in a thousand."""
+    memories = round(alpha * connectivity * 2000)
+    net = load_kind("systems", "spin_network")(
+        kind="spin_network", units=2000, memories=memories, connectivity=connectivity
+    ).build(None)
+    joined = float(jnp.mean(net.joined))
+    assert abs(joined - connectivity) < 0.01
+    moved = load_kind("dynamics", "sequential")(kind="sequential", kT=0.2).build()
+    active = (net.memory[:, :16].T > 0).astype(jnp.int8)
+
+    @eqx.filter_jit
+    def end(net, active):
+        def one(key, active):
+            start = moved.init(key, net, Drive(), NetworkState(active))
+            return advance(key, net, moved, Drive(), start, jnp.asarray(60)).x.active
+
+        return jax.vmap(one)(jax.random.split(jax.random.key(0), 16), active)
+
+    overlap = np.mean((2.0 * np.asarray(end(net, active)) - 1) * np.asarray(net.memory[:, :16]).T, 1)
+    expected = hopfield.retrieval(alpha, 0.2, connectivity=connectivity).m
+    assert abs(overlap.mean() - expected) < 4 * overlap.std(ddof=1) / 4 + 1e-3, f"{overlap.mean()} for {expected}"
+
+
+@pytest.mark.parametrize("values", ["spins", "threshold"])
+def test_a_field_along_the_cue(values):
+    """Without couplings, units in a field h along their cue agree with it by tanh(h/kT); a cycle carries them along."""
+    scenario = {
+        "title": "free units in a field",
+        "system": {"kind": "pattern_network", "units": 4000, "memories": 4, "values": values},
+        "dynamics": {"kind": "sequential", "kT": 0.5},
+        "task": {"kind": "stored_patterns", "cue_overlaps": [0.0], "field": 0.4},
+        "observe": [{"kind": "overlap", "every": 1}], "run": {"steps": 3, "replicas": 4},
+    }  # fmt: skip
+    experiment = build(load(scenario))
+    system = eqx.tree_at(lambda s: s.coupling, experiment.system, jnp.zeros(4))
+    recall = experiment.task.recall(jax.random.key(0), system, 4)
+
+    def one(key, drive, x):
+        start = experiment.dynamics.init(key, system, drive, x)
+        return advance(key, system, experiment.dynamics, drive, start, jnp.asarray(2))
+
+    ends = eqx.filter_jit(jax.vmap(one))(jax.random.split(jax.random.key(1), 4), recall.drive, recall.x)
+    overlap = np.diag(jax.vmap(lambda s: experiment.task.overlap(system, s))(ends))
+    expected, error = np.tanh(0.8), np.sqrt((1 - np.tanh(0.8) ** 2) / 4000)
+    assert (np.abs(overlap - expected) < 4 * error).all(), f"{overlap} for {expected:.4f}"
+    assert experiment.task.references(system, experiment.dynamics) == []

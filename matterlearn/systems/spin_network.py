@@ -5,8 +5,9 @@
 Lower J binds equal units; papers write E = −Σ J s s − Σ h s, with J and h = −U the negatives of ours. Couplings are
 one number per unordered pair, so ∂E/∂J_ij = s_i s_j and any rule can learn them: Hebbian synapses give Hopfield's
 network, wake–sleep a Boltzmann machine without hidden units, unlearning the network that dreamt. They start at nothing,
-at random (Sherrington–Kirkpatrick: independent, variance ``disorder``²/N), or with memories stored by Hebb,
-J_ij = −(1/N) Σ_μ ξ_i^μ ξ_j^μ.
+at random (Sherrington–Kirkpatrick: independent, variance ``disorder``²/cN), or with memories stored by Hebb,
+J_ij = −(1/cN) Σ_μ ξ_i^μ ξ_j^μ. ``connectivity`` c cuts the network: each pair is joined with probability c, and the
+couplings of all others count for nothing, whatever is learned.
 
 | quantity | unit |
 |---|---|
@@ -29,7 +30,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from pydantic import Field
 
 from matterlearn.core.network import AbstractNetwork, AbstractNetworkKernel, NetworkState, product, spins
@@ -84,11 +85,16 @@ class SpinNetwork(AbstractNetwork):
     coupling: Float[Array, " pair"]
     threshold: Float[Array, " unit"]
     memory: Int[Array, "unit memory"]
+    joined: Bool[Array, " pair"] | None
     low: int = eqx.field(static=True)
+
+    def bonds(self) -> Float[Array, " pair"]:
+        """J of every pair, 0 where it was cut."""
+        return self.coupling if self.joined is None else jnp.where(self.joined, self.coupling, 0.0)
 
     def matrix(self) -> Float[Array, "unit unit"]:
         """J as a symmetric matrix with an empty diagonal."""
-        packed = jnp.concatenate([self.coupling, jnp.zeros(1, self.coupling.dtype)])
+        packed = jnp.concatenate([self.bonds(), jnp.zeros(1, self.coupling.dtype)])
         return packed[places(len(self.threshold))]
 
     def named_couplings(self):
@@ -99,7 +105,7 @@ class SpinNetwork(AbstractNetwork):
         """Energy, kT_ref."""
         s = spins(x.active, self.low)
         rows, columns = np.triu_indices(len(self.threshold), 1)
-        return self.coupling @ (s[rows] * s[columns]) + self.threshold @ s
+        return self.bonds() @ (s[rows] * s[columns]) + self.threshold @ s
 
     def init_state(self, key) -> NetworkState:
         """Every unit active or not by the toss of a coin."""
@@ -122,6 +128,9 @@ class Config(Spec):
     disorder: float = Field(default=0.0, ge=0, description="standard deviation of √N J at the start, kT_ref")
     memories: int = Field(default=0, ge=0, description="random memories that are stored by Hebb at the start")
     memory_seed: int = Field(default=0, ge=0, description="seed of the memories")
+    connectivity: float = Field(
+        default=1.0, gt=0, le=1, description="probability c that a pair is joined", examples=[1.0, 0.6]
+    )
     threshold: float = Field(default=0.0, description="threshold U of every unit, kT_ref", examples=[0.0, 0.1])
 
     def build(self, key) -> SpinNetwork:
@@ -129,11 +138,14 @@ class Config(Spec):
         rows, columns = np.triu_indices(self.units, 1)
         rng = np.random.default_rng(self.memory_seed)
         memory = rng.integers(0, 2, (self.units, self.memories), np.int8) * 2 - 1
-        stored = memory.astype(np.float32) @ memory.astype(np.float32).T / self.units
+        stored = memory.astype(np.float32) @ memory.astype(np.float32).T / (self.connectivity * self.units)
+        joined = None if self.connectivity == 1 else jnp.asarray(rng.random(rows.shape) < self.connectivity)
         noise = jnp.zeros(()) if key is None else jax.random.normal(key, rows.shape)
+        spread = self.disorder / (self.connectivity * self.units) ** 0.5
         return SpinNetwork(
-            coupling=self.disorder / self.units**0.5 * noise - jnp.asarray(stored[rows, columns], float),
+            coupling=spread * noise - jnp.asarray(stored[rows, columns], float),
             threshold=jnp.full(self.units, float(self.threshold)),
             memory=jnp.asarray(memory),
+            joined=joined,
             low=-1 if self.values == "spins" else 0,
         )

@@ -6,7 +6,8 @@ Memories are those that the system stores itself (``count: null``), or drawn her
 network on one of them. Recall starts every replica from a cue: a memory in which every unit is wrong with probability
 (1 − m_0)/2, m_0 from ``cue_overlaps``, or a symmetric mixture, the sign of the sum of the first n memories
 (``mixtures``). Replicas go through all combinations of cues, ``loads`` and ``temperatures``, so that a phase diagram
-is one run; a combination that comes again takes the next memory.
+is one run; a combination that comes again takes the next memory. A ``field`` h along the cue, constant or changing
+with time, adds −h Σ_i ξ_i σ_i to the energy while recall goes on.
 
 ``loads`` K'/N stores the first K' memories only, ``examples`` the first M' of what was shown of each, ``temperatures``
 divides all couplings by T while the dynamics stays at kT = 1; what a system can do of this is in its ``sweeps``.
@@ -39,9 +40,10 @@ from matterlearn.core.matter import matter
 from matterlearn.core.network import NetworkState
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
+from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.core.system import couplings, with_couplings
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.spec import Problem, Spec
+from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 from matterlearn.tasks._pattern_theory import ALL, THEORIES, Combination, dreamt, stability_temperatures
 
 
@@ -50,6 +52,7 @@ class StoredPatterns(AbstractTask):
 
     memory: Int[Array, "memory unit"]
     combinations: tuple[Combination, ...] = eqx.field(static=True)
+    field: Schedule | None
     theory: str = eqx.field(static=True)
 
     @property
@@ -90,7 +93,15 @@ class StoredPatterns(AbstractTask):
         if chosen[0].temperature is not None:
             temperature = np.array([c.temperature for c in chosen])
             labels["temperature"] = Label(temperature, "kT_ref", "temperature T")
-        return Recall(self._weighted(system, chosen, stored), replicated(Drive(), replicas), x, labels)
+        return Recall(self._weighted(system, chosen, stored), self._driven(system, base, chosen), x, labels)
+
+    def _driven(self, system, base, chosen: list[Combination]) -> Drive:
+        """The field of every replica, which a temperature divides as it does the couplings."""
+        if self.field is None:
+            return replicated(Drive(), len(chosen))
+        T = jnp.array([1.0 if c.temperature is None else c.temperature for c in chosen])
+        force = 2 / (1 - system.low) * jnp.where(base > 0, 1.0, -1.0) / T[:, None]  # σ = 2 s − 1 for threshold units
+        return Drive(force=NetworkState(force), strength=replicated(self.field, len(chosen)))
 
     def _cue(self, mixed: int, memory: int) -> Int[Array, " unit"]:
         """A memory, or the sign of the sum of as many from it on."""
@@ -121,7 +132,7 @@ class StoredPatterns(AbstractTask):
 
     def references(self, system, dynamics: Any) -> list[Summary]:
         """The overlap in theory over what is swept, or lines of the phase diagram over loads and temperatures."""
-        return THEORIES[self.theory](system, dynamics, self.combinations)
+        return THEORIES[self.theory](system, dynamics, self.combinations) if self.field is None else []
 
     def annotations(self, system) -> dict[str, float]:
         """Temperatures at which mixtures become stable."""
@@ -183,6 +194,9 @@ class Config(Spec):
     temperatures: list[Annotated[float, Field(gt=0)]] | None = Field(
         default=None, min_length=1, description="temperatures of the replicas; null is that of the dynamics"
     )
+    field: NonNegativeSchedule = Field(
+        default=0.0, description="field h along the cue during recall, kT_ref: a number, a ramp or a cycle"
+    )
     theory: Literal["equilibrium", "first_step"] = Field(
         default="equilibrium",
         description="what is drawn beside the overlap: that of the stationary state, or after one parallel step",
@@ -243,4 +257,6 @@ class Config(Spec):
         else:
             rng = np.random.default_rng(self.pattern_seed)
             memory = rng.integers(0, 2, (self.count, len(system.threshold)), np.int8) * 2 - 1
-        return StoredPatterns(jnp.asarray(memory), tuple(Combination(*c) for c in self.combinations), self.theory)
+        field = None if self.field == 0 else schedule(self.field)
+        combinations = tuple(Combination(*c) for c in self.combinations)
+        return StoredPatterns(jnp.asarray(memory), combinations, field, self.theory)
