@@ -46,6 +46,12 @@ class AbstractKernel(eqx.Module):
     def site_energy(self, value: Int[Array, "..."], environment: Any) -> Float[Array, "..."]:
         """e_i(w) for one value per site of the colour."""
 
+    def change(
+        self, new: Int[Array, "..."], old: Int[Array, "..."], environment: Any
+    ) -> Float[Array, "..."]:
+        """e_i(new) − e_i(old) for one pair of values per site of the colour."""
+        return self.site_energy(new, environment) - self.site_energy(old, environment)
+
     @property
     def exchanges(self) -> tuple[int, int]:
         """Number of classes of pairs that :meth:`exchange` offers, and of pairs in the largest.

@@ -46,8 +46,7 @@ class Metropolis(AbstractMove):
 
         def update(colour, old, environment):
             proposed, limit = (a[colour, : old.size].reshape(old.shape) for a in (new, most))
-            change = kernel.site_energy(proposed, environment) - kernel.site_energy(old, environment)
-            return jnp.where(change <= limit, proposed, old)
+            return jnp.where(kernel.change(proposed, old, environment) <= limit, proposed, old)
 
         return colour_by_colour(kernel, clamped, parts, update)
 
