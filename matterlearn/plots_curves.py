@@ -228,4 +228,6 @@ def learning(tree: xr.DataTree) -> Figure | None:
         style.curve(axes, x, node[name], style.BLUE, name.replace("_", " "))
         _theory(axes, node, name, "update")
         axes.set(xlabel=x_label, ylabel=style.label(name, node[name].attrs))
+        if f"{name}_theory" in node:
+            style.legend_above(axes)
     return figure

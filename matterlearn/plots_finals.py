@@ -87,7 +87,7 @@ def _marks(axes: Axes, root: xr.Dataset) -> None:
 
 def _framed(axes: Axes, root: xr.Dataset, coordinate: str, values: list, words: str) -> None:
     axes.set(xlabel=style.label(coordinate, root[coordinate].attrs), ylabel=words)
-    if len(values) <= 8:
+    if len(values) <= 8 and np.diff(values).min() > (values[-1] - values[0]) / 12:
         axes.set_xticks(values, [f"{v:g}" for v in values])
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
 

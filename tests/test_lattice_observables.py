@@ -10,6 +10,7 @@ import pytest
 from matterlearn.core.lattice import Lattice
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.core.schedule import Constant
+from matterlearn.errors import ScenarioError
 from matterlearn.kinds import load_kind
 from matterlearn.scenario import load
 from matterlearn.theory import enumeration
@@ -134,8 +135,6 @@ def test_present_shows_patterns_as_often_as_they_should():
     ],
 )
 def test_complaints(override, expected):
-    from matterlearn.errors import ScenarioError
-
     with pytest.raises(ScenarioError, match=expected):
         load("conditional_inference", [override])
 
@@ -153,3 +152,9 @@ def test_soft_discs_keep_their_composition():
     assert (soft[:, 0, 0] == 0).all() and core[-1] == 0, "and the far outside stays solvent"
     again = target(condensate([10, 12]), patterns=discs | {"softness": 0.0}).patterns[0]
     np.testing.assert_array_equal(again, hard)
+
+
+@pytest.mark.parametrize("kind", ["contacts", "largest_cluster", "cluster_sizes"])
+def test_bonds_of_particles_are_not_those_of_a_lattice(kind):
+    with pytest.raises(ScenarioError, match="counts bonds between particles, which 'lattice_condensate' does not have"):
+        load("conditional_inference", [f"observe=[{{kind: {kind}}}]", "expect={}"])

@@ -61,6 +61,13 @@ def check_step(dynamics, scenario, *, stable: float, power: float, step: str = "
         )
 
 
+def check_particles(scenario):
+    """Complaint about bonds between particles where there are none; systems of other packages are trusted."""
+    kind = scenario.system.kind
+    if not hasattr(scenario.system, "copies") and ":" not in kind:
+        yield Problem(("kind",), f"counts bonds between particles, which {kind!r} does not have; leave it out")
+
+
 def check_species(scenario, most: int | None = None):
     """Complaint about what is asked of species on a lattice where there are none, or more than ``most``."""
     system = scenario.system

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from matterlearn.core.assembly import ParticleSystem, components, sizes
+from matterlearn.core.mixture import check_particles
 from matterlearn.core.observable import Observable
 from matterlearn.spec import Spec
 
@@ -25,6 +26,10 @@ class Config(Spec):
 
     kind: Literal["cluster_sizes"]
     every: int = Field(default=1000, ge=1, description="steps between records")
+
+    def check(self, scenario):
+        """There are particles that bind."""
+        yield from check_particles(scenario)
 
     def build(self, system, task) -> ClusterSizes:
         """The observable."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from matterlearn.core.assembly import ParticleSystem, pair_counts
+from matterlearn.core.mixture import check_particles
 from matterlearn.core.observable import Observable
 from matterlearn.core.symmetric import size, unpack
 from matterlearn.spec import Spec
@@ -22,6 +23,10 @@ class Config(Spec):
 
     kind: Literal["contacts"]
     every: int = Field(default=1000, ge=1, description="steps between records")
+
+    def check(self, scenario):
+        """There are particles that bind."""
+        yield from check_particles(scenario)
 
     def build(self, system, task) -> Contacts:
         """The observable."""
