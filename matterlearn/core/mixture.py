@@ -102,7 +102,7 @@ def check_lattice(config, scenario):
             f"{sites:.3g} sites in {copies} replicas need about {needed / 2**30:.0f} GiB; at most "
             f"{LARGEST_MEMORY / 2**30:.0f} GiB fit here. Use fewer replicas or a smaller lattice",
         )
-    counts = config.composition
+    counts = getattr(config, "composition", None)
     if counts is not None and (len(counts) != config.species + 1 or min(counts) < 0 or sum(counts) != sites):
         yield Problem(
             ("composition",),

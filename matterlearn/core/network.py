@@ -66,10 +66,6 @@ class AbstractNetworkKernel(eqx.Module):
     def absorb(self, summary: Any, chosen: Chosen, change: Float[Array, " block"]) -> Any:
         """The summary after ``active`` of the chosen units has changed by −1, 0 or 1 each."""
 
-    def spins(self, active: Int[Array, " unit"]) -> Float[Array, " unit"]:
-        """s_i."""
-        return spins(active, self.low)
-
 
 class AbstractNetwork(AbstractSystem):
     """A system of two-valued units that all feel each other."""

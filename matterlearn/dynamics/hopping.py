@@ -34,7 +34,8 @@ from pydantic import Field
 
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
 from matterlearn.core.host import on_host
-from matterlearn.core.matter import check_matter
+from matterlearn.core.matter import check_matter, matter
+from matterlearn.core.mixture import check_species
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
 from matterlearn.dynamics.rejection_free import KEPT_TABLES, flattened, replaced
@@ -99,6 +100,8 @@ class Config(Spec):
     def check(self, scenario):
         """Whole families of species on a lattice, and numba."""
         yield from check_matter(self, scenario)
+        if matter(scenario.system) == "discrete":
+            yield from check_species(scenario)
         species = getattr(scenario.system, "species", None)
         if isinstance(species, int) and species % self.states:
             yield Problem(("states",), f"{species} species are not whole families of {self.states} states")

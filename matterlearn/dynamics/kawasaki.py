@@ -27,9 +27,10 @@ from pydantic import Field
 
 from matterlearn.core.bits import uniform
 from matterlearn.core.matter import check_matter, matter
+from matterlearn.core.mixture import check_species
 from matterlearn.core.sampler import AbstractMove, Sampler
 from matterlearn.core.schedule import schedule
-from matterlearn.spec import PositiveSchedule, Problem, Spec
+from matterlearn.spec import PositiveSchedule, Spec
 
 
 class Kawasaki(AbstractMove):
@@ -61,8 +62,8 @@ class Config(Spec):
     def check(self, scenario):
         """There are neighbours to exchange."""
         yield from check_matter(self, scenario)
-        if matter(scenario.system) == "discrete" and not hasattr(scenario.system, "shape"):
-            yield Problem(("kind",), f"exchanges neighbours on a lattice, which {scenario.system.kind!r} is not")
+        if matter(scenario.system) == "discrete":
+            yield from check_species(scenario)
 
     def build(self) -> Sampler:
         """The sampler."""

@@ -37,7 +37,8 @@ from pydantic import Field
 from matterlearn.core.bits import Bits, uniform
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo
 from matterlearn.core.host import on_host
-from matterlearn.core.matter import check_matter
+from matterlearn.core.matter import check_matter, matter
+from matterlearn.core.mixture import check_species
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.dynamics import _nfold
 from matterlearn.spec import PositiveSchedule, Problem, Spec
@@ -176,6 +177,8 @@ class Config(Spec):
     def check(self, scenario):
         """Species on a lattice, and the engine is installed."""
         yield from check_matter(self, scenario)
+        if matter(scenario.system) == "discrete":
+            yield from check_species(scenario)
         if self.engine == "numba" and importlib.util.find_spec("numba") is None:
             yield Problem(("engine",), 'numba is not installed: pip install "matterlearn[fast]", or use engine: jax')
 

@@ -26,7 +26,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """There are structures to compare with."""
-        if not getattr(scenario.task, "memories", 0):
+        if not getattr(scenario.task, "assembles", False):
             yield Problem(("kind",), "chimera needs stored structures, but no task stores any; add one or drop this")
 
     def build(self, system, task) -> Chimera:

@@ -183,7 +183,6 @@ class Config(Spec):
     chemical_potential: float | list[float] = Field(default=0.0, description="μ of each species, kT_ref")
 
     periodic: ClassVar[bool] = True
-    composition: ClassVar[None] = None
 
     def check(self, scenario):
         """The lattice is possible, fugacities are symmetric, weights hold at kT = 1."""

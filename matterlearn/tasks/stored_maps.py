@@ -34,7 +34,7 @@ from matterlearn.core.network import NetworkState
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import couplings, with_couplings
-from matterlearn.core.task import AbstractTask, Label, Recall
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import place_cells
 
@@ -71,8 +71,8 @@ class StoredMaps(AbstractTask):
     def present(self, key, system: Any, memory, replicas, duration) -> Batch:
         """Clumps at random points of the map, every unit clamped."""
         x = NetworkState(clumps(key, system, jnp.full(replicas, memory)))
-        spread = jnp.ones(x.active.shape, bool)
-        drive = Drive(target=x, clamped=NetworkState(spread), strength=_spread(Drive().strength, replicas))
+        held = jnp.ones(x.active.shape, bool)
+        drive = Drive(target=x, clamped=NetworkState(held), strength=replicated(Drive().strength, replicas))
         return Batch(drive, x, jnp.asarray(duration, float))
 
     def recall(self, key, system: Any, replicas) -> Recall:
@@ -90,12 +90,12 @@ class StoredMaps(AbstractTask):
         temperature = np.array([1.0 if c.temperature is None else c.temperature for c in chosen])
         if chosen[0].temperature is not None:
             labels["temperature"] = Label(temperature, "kT_ref", "temperature T")
-        systems = _spread(system, replicas)
+        systems = replicated(system, replicas)
         strength = jnp.where(jnp.arange(self.maps) < stored[:, None], systems.coupling, 0.0)
         systems = eqx.tree_at(lambda s: s.coupling, systems, strength)
         over = lambda leaf: leaf / temperature[:, None].astype(leaf.dtype)  # noqa: E731
         systems = with_couplings(systems, jax.tree.map(over, couplings(systems)))
-        return Recall(systems, Drive(strength=_spread(Drive().strength, replicas)), x, labels)
+        return Recall(systems, replicated(Drive(), replicas), x, labels)
 
     def overlap(self, system: Any, state) -> Float[Array, " memory"]:
         """m_μ."""
@@ -148,10 +148,6 @@ def clumps(key, system, cued: Int[Array, " replica"]) -> Int[Array, "replica uni
     distance = jnp.sum(jnp.minimum(apart, 1 - apart) ** 2, -1)
     rank = jnp.argsort(jnp.argsort(distance, 1), 1)
     return (rank < count).astype(jnp.int8)
-
-
-def _spread(tree, replicas: int):
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf))), tree)
 
 
 class Config(Spec):

@@ -17,7 +17,7 @@ Example:
     25
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -162,6 +162,7 @@ class Config(Spec):
     """Stored structures in a scenario; exactly one of shape, hexagon, image, layouts, graph."""
 
     kind: Literal["structures"]
+    assembles: ClassVar[bool] = True  # structures, to which units may be surplus
     shape: list[Annotated[int, Field(ge=1)]] | None = Field(default=None, min_length=2, max_length=3, examples=[[2, 2]])
     hexagon: int | None = Field(default=None, description="cells of a hexagon: 7, 19, 37, …")
     image: list[str] | None = Field(default=None, description="rows of a picture; all but '.' and ' ' are cells")

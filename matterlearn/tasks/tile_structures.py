@@ -230,6 +230,7 @@ class Config(Spec):
     """Stored structures of lattice tiles in a scenario."""
 
     kind: Literal["tile_structures"]
+    assembles: ClassVar[bool] = True  # structures, to which units may be surplus
     tells_states: ClassVar[bool] = True
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=3)] = Field(
         description="sides of a structure, cells", examples=[[2, 2]]
