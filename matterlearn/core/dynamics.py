@@ -66,6 +66,22 @@ class AbstractDynamics(eqx.Module):
     ) -> tuple[DynState, StepInfo]:
         """One time step or sweep of what :meth:`enter` returned."""
 
+    def path_memory(self, system: Any, drive: Any, state: DynState) -> Any:
+        """What :meth:`log_probability` carries along a recorded path because it depends on couplings. Default: none."""
+        del system, drive, state
+
+    def log_probability(
+        self, system: Any, drive: Any, before: DynState, after: DynState, memory: Any
+    ) -> tuple[Float[Array, ""], Any]:
+        """ln p(after | before) of a step made by :meth:`step`, up to a constant without couplings, and the next memory.
+
+        Differentiable in the couplings at a fixed path: the sum along the path is its log-likelihood.
+
+        Raises:
+            TypeError: if the dynamics has no such density. Default.
+        """
+        raise TypeError(f"{type(self).__name__} knows no probability of its steps; use another estimator")
+
 
 def potential(system: AbstractSystem, drive: Drive, state: DynState) -> Float[Array, ""]:
     """Energy of the material plus that of the drive."""

@@ -8,8 +8,9 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from matterlearn.core.bits import Bits
 from matterlearn.core.discrete import AbstractDiscreteSystem, AbstractKernel, Parts
@@ -30,6 +31,17 @@ class AbstractMove(eqx.Module):
         self, bits: Bits, kernel: AbstractKernel, clamped: Parts | None, parts: Parts, kT: Float[Array, ""]
     ) -> tuple[Parts, Float[Array, ""]]:
         """Every site once; the parts and the fraction of attempts that changed something."""
+
+    def log_choice(
+        self, kernel: AbstractKernel, old: Int[Array, "..."], new: Int[Array, "..."], environment: Any,
+        kT: Float[Array, ""],
+    ) -> Float[Array, "..."]:  # fmt: skip
+        """ln of the probability that the move turns old into new at each site of a colour, proposals summed over.
+
+        Raises:
+            TypeError: if the sites of a colour do not change independently. Default.
+        """
+        raise TypeError(f"{type(self).__name__} knows no probability of its moves; use heat_bath or metropolis")
 
 
 class Sampler(AbstractDynamics):
@@ -71,6 +83,28 @@ class Sampler(AbstractDynamics):
             changed.append(fraction)
         info = StepInfo(jnp.mean(jnp.stack(changed)))
         return state._replace(x=parts, step=state.step + 1), info
+
+    def log_probability(self, system: Any, drive: Any, before, after, memory):
+        """Sum over colours: each was updated with the new values of those before it and the old of those after it.
+
+        Raises:
+            TypeError: if a step makes several moves, so that what lay between them is not known.
+        """
+        if len(self.moves) > 1:
+            raise TypeError("a step of several moves has no probability of its own; use a single move per step")
+        kT = self.kT(before.step.astype(float))
+        now, total = list(before.x), jnp.zeros(())
+        for colour, (old, new) in enumerate(zip(before.x, after.x, strict=True)):
+            environment = system.environment(tuple(now), colour)
+            log = self.moves[0].log_choice(system, old.astype(int), new.astype(int), environment, kT)
+            total = total + jnp.sum(log if drive is None else jnp.where(drive[colour], 0.0, log))
+            now[colour] = new
+        return total, memory
+
+
+def all_energies(kernel: AbstractKernel, like: Int[Array, "..."], environment: Any) -> Float[Array, "value ..."]:
+    """e_i(w) of every value w at the sites of a colour."""
+    return jax.vmap(lambda w: kernel.site_energy(jnp.zeros_like(like) + w, environment))(jnp.arange(kernel.values))
 
 
 def colour_by_colour(kernel: AbstractKernel, clamped: Parts | None, parts: Parts, update) -> tuple[Parts, Array]:

@@ -56,6 +56,20 @@ class Brownian(AbstractDynamics):
         neighbors = system.refresh(state.neighbors, x)
         return DynState(x, state.step + 1, None, neighbors), StepInfo(jnp.ones(()))
 
+    def log_probability(self, system, drive, before, after, memory):
+        """−Σ (Δx − μFΔt)²/(4μkTΔt), the noise that this path needs; clamped coordinates need none."""
+        kT = self.kT(before.step.astype(self.dt.dtype))
+
+        def noise(x, new, f, mobility):
+            mu = self.mobility * mobility
+            return jnp.sum((new - x - mu * f * self.dt) ** 2 / (4 * mu * kT * self.dt))
+
+        pushed = force(system, drive, before)
+        if drive.clamped is not None:
+            pushed = jax.tree.map(lambda f, held: jnp.where(held, 0.0, f), pushed, drive.clamped)
+        terms = jax.tree.map(noise, before.x, after.x, pushed, system.mobility())
+        return -sum(jax.tree.leaves(terms)), memory
+
 
 class Config(Spec):
     """Brownian motion in a scenario."""

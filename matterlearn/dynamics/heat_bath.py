@@ -17,10 +17,12 @@ Example:
 
 from typing import ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
 from pydantic import Field
 
 from matterlearn.core.matter import check_matter
-from matterlearn.core.sampler import AbstractMove, Sampler, colour_by_colour
+from matterlearn.core.sampler import AbstractMove, Sampler, all_energies, colour_by_colour
 from matterlearn.core.schedule import schedule
 from matterlearn.spec import PositiveSchedule, Spec
 
@@ -35,6 +37,11 @@ class HeatBath(AbstractMove):
             return kernel.conditional(bits, old, environment, kT)
 
         return colour_by_colour(kernel, clamped, parts, update)
+
+    def log_choice(self, kernel, old, new, environment, kT):
+        """−e(new)/kT − ln Σ_v exp(−e(v)/kT)."""
+        log = jax.nn.log_softmax(-all_energies(kernel, old, environment) / kT, axis=0)
+        return jnp.take_along_axis(log, new[None], axis=0)[0]
 
 
 class Config(Spec):

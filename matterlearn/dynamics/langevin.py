@@ -64,6 +64,27 @@ class Langevin(AbstractDynamics):
         velocity = jax.tree.map(lambda v, f, m: v + 0.5 * self.dt * f / m, velocity, push, mass)
         return moved._replace(memory=(velocity, push)), StepInfo(jnp.ones(()))
 
+    def path_memory(self, system, drive, state):
+        """Velocity after the first half kick: at a fixed path of positions it depends on the couplings."""
+        velocity, push = state.memory[0], force(system, drive, state)
+        return jax.tree.map(lambda v, f, m: v + 0.5 * self.dt * f / m, velocity, push, system.inertia())
+
+    def log_probability(self, system, drive, before, after, memory):
+        """−Σ ξ²/2 of the noise that this path of positions needs.
+
+        Two half drifts make x' − x = ½Δt (w + u), w the velocity before the noise and u = e^{−γΔt} w + σ ξ after it, so
+        u follows from the path, and w' = u + Δt F(x')/m.
+        """
+        kT = self.kT(before.step.astype(self.dt.dtype))
+        decay = jnp.exp(-self.friction * self.dt)
+        width = jnp.sqrt(-kT * jnp.expm1(-2 * self.friction * self.dt))
+        mass = system.inertia()
+        u = jax.tree.map(lambda x, new, w: 2 * (new - x) / self.dt - w, before.x, after.x, memory)
+        noise = jax.tree.map(lambda v, w, m: jnp.sum((v - decay * w) ** 2 * m / (2 * width**2)), u, memory, mass)
+        push = force(system, drive, after)
+        w = jax.tree.map(lambda v, f, m: v + self.dt * f / m, u, push, mass)
+        return -sum(jax.tree.leaves(noise)), w
+
 
 class Config(Spec):
     """Langevin motion in a scenario."""

@@ -50,6 +50,16 @@ class Metropolis(AbstractMove):
 
         return colour_by_colour(kernel, clamped, parts, update)
 
+    def log_choice(self, kernel, old, new, environment, kT):
+        """ln[min(1, e^{−Δe/kT})/q] of a change; staying is what all other proposals leave."""
+        energies = all_energies(kernel, old, environment)
+        rise = energies - jnp.take_along_axis(energies, old[None], axis=0)
+        chance = jnp.exp(-jnp.maximum(rise, 0.0) / kT) / kernel.values
+        chosen = jnp.take_along_axis(chance, new[None], axis=0)[0]
+        others = jnp.arange(kernel.values).reshape(-1, *[1] * old.ndim) != old
+        stay = 1.0 - jnp.sum(jnp.where(others, chance, 0.0), axis=0)
+        return jnp.log(jnp.where(new == old, stay, chosen))
+
 
 class Config(Spec):
     """Metropolis sampling in a scenario."""
