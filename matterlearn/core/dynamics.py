@@ -6,6 +6,7 @@ gives the same bits.
 """
 
 import abc
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -89,9 +90,15 @@ def potential(system: AbstractSystem, drive: Drive, state: DynState) -> Float[Ar
 
 
 def force(system: AbstractSystem, drive: Drive, state: DynState) -> State:
-    """−∂E/∂x of material and drive."""
+    """−∂E/∂u of material and drive for a step u from x: forces, and torques where x has rotations."""
     gradient = jax.grad(lambda x: potential(system, drive, state._replace(x=x)))(state.x)
-    return jax.tree.map(jnp.negative, gradient)
+    _, along_steps = jax.vjp(partial(system.displace, state.x), at_rest(system, state.x))
+    return jax.tree.map(jnp.negative, along_steps(gradient)[0])
+
+
+def at_rest(system: AbstractSystem, x: State) -> State:
+    """The step that leads nowhere."""
+    return jax.tree.map(jnp.zeros_like, jax.eval_shape(system.difference, x, x))
 
 
 def normal_like(key: Key[Array, ""], x: State) -> State:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 State = Any  # a NamedTuple of arrays: one sample, no batch axis
 
@@ -64,6 +64,22 @@ class AbstractSystem(eqx.Module):
     def inertia(self) -> State:
         """Mass or moment of inertia of each degree of freedom; broadcasts against the state."""
         return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), self.state_shape())
+
+    def displace(self, x: State, step: State) -> State:
+        """x moved by a step of its tangent space. Default: x + step.
+
+        A state with rotations in it moves on a curved space: a step then has another shape than the state.
+        """
+        return jax.tree.map(jnp.add, x, step)
+
+    def difference(self, x: State, other: State) -> State:
+        """The shortest step from x to ``other``: what :meth:`displace` takes there. Default: other − x."""
+        return jax.tree.map(jnp.subtract, other, x)
+
+    def energy_of(self, x: State, particle: Int[Array, ""]) -> Float[Array, ""]:
+        """The part of the energy that changes when one particle moves alone. Default: all of it."""
+        del particle
+        return self.energy(x)
 
     def state_shape(self) -> State:
         """Shapes and dtypes of the state, without computing one."""

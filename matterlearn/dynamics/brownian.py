@@ -46,13 +46,16 @@ class Brownian(AbstractDynamics):
         """One step of all degrees of freedom."""
         kT = self.kT(state.step.astype(self.dt.dtype))
 
-        def move(x, f, noise, mobility):
-            mu = self.mobility * mobility
-            return x + mu * f * self.dt + jnp.sqrt(2 * mu * kT * self.dt) * noise
+        def drift(f, mobility):
+            return self.mobility * mobility * f * self.dt
 
-        noise = normal_like(key, state.x)
-        x = jax.tree.map(move, state.x, force(system, drive, state), noise, system.mobility())
-        x = drive.project(x)
+        def diffusion(noise, mobility):
+            return jnp.sqrt(2 * (self.mobility * mobility) * kT * self.dt) * noise
+
+        pushed, mobility = force(system, drive, state), system.mobility()
+        noise = normal_like(key, pushed)
+        x = system.displace(state.x, jax.tree.map(drift, pushed, mobility))
+        x = drive.project(system.displace(x, jax.tree.map(diffusion, noise, mobility)))
         neighbors = system.refresh(state.neighbors, x)
         return DynState(x, state.step + 1, None, neighbors), StepInfo(jnp.ones(()))
 
@@ -60,14 +63,14 @@ class Brownian(AbstractDynamics):
         """−Σ (Δx − μFΔt)²/(4μkTΔt), the noise that this path needs; clamped coordinates need none."""
         kT = self.kT(before.step.astype(self.dt.dtype))
 
-        def noise(x, new, f, mobility):
+        def noise(step, f, mobility):
             mu = self.mobility * mobility
-            return jnp.sum((new - x - mu * f * self.dt) ** 2 / (4 * mu * kT * self.dt))
+            return jnp.sum((step - mu * f * self.dt) ** 2 / (4 * mu * kT * self.dt))
 
         pushed = force(system, drive, before)
         if drive.clamped is not None:
             pushed = jax.tree.map(lambda f, held: jnp.where(held, 0.0, f), pushed, drive.clamped)
-        terms = jax.tree.map(noise, before.x, after.x, pushed, system.mobility())
+        terms = jax.tree.map(noise, system.difference(before.x, after.x), pushed, system.mobility())
         return -sum(jax.tree.leaves(terms)), memory
 
 
