@@ -86,7 +86,9 @@ def pressure(
     return mixing + 0.5 * np.einsum("...i,ij,...j->...", phi, interactions, phi)
 
 
-def mean_interaction(phi: Float[np.ndarray, "phase N"], sizes, osmotic=0.0) -> Float[np.ndarray, " phase"]:
+def mean_interaction(
+    phi: Float[np.ndarray, "phase N"], sizes, osmotic: float | np.ndarray = 0.0
+) -> Float[np.ndarray, " phase"]:
     """phi.eps.phi / phi_T^2 at a given P, which composition and sizes alone decide [kT].
 
     >>> phi = np.array([[0.45, 0.45]])
@@ -109,7 +111,12 @@ def tolerated(phi: Float[np.ndarray, "phase N"], zeta: float) -> Float[np.ndarra
 
 
 def design(
-    phi: Float[np.ndarray, "phase N"], sizes=100.0, *, zeta: float = 0.01, curvature: float = 1.0, osmotic: float | np.ndarray = 0.0
+    phi: Float[np.ndarray, "phase N"],
+    sizes=100.0,
+    *,
+    zeta: float = 0.01,
+    curvature: float = 1.0,
+    osmotic: float | np.ndarray = 0.0,
 ) -> Program:
     """The least specific interactions for which the given phases coexist.
 
@@ -153,7 +160,7 @@ def design(
     problem.solve(solver=cp.CLARABEL)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise ValueError(f"no pair interactions make these phases coexist: the program is {problem.status}.")
-    return Program(np.asarray(eps.value), np.asarray(mu.value), float(objective.value))
+    return Program(*(np.asarray(part.value) for part in (eps, mu)), float(np.asarray(objective.value)))
 
 
 def design_coexisting(phi: Float[np.ndarray, "phase N"], sizes=1.0, *, zeta: float = 0.01) -> Program:
