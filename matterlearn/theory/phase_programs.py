@@ -160,7 +160,7 @@ def design(
     problem.solve(solver=cp.CLARABEL)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise ValueError(f"no pair interactions make these phases coexist: the program is {problem.status}.")
-    return Program(*(np.asarray(part.value) for part in (eps, mu)), float(np.asarray(objective.value)))
+    return Program(np.asarray(eps.value), np.asarray(mu.value), float(np.asarray(objective.value)))
 
 
 def design_coexisting(phi: Float[np.ndarray, "phase N"], sizes=1.0, *, zeta: float = 0.01) -> Program:
