@@ -90,13 +90,14 @@ class Sampler(AbstractDynamics):
         Raises:
             TypeError: if a step makes several moves, so that what lay between them is not known.
         """
-        if len(self.moves) > 1:
+        if len(self.moves) != 1:
             raise TypeError("a step of several moves has no probability of its own; use a single move per step")
+        (move,) = self.moves
         kT = self.kT(before.step.astype(float))
         now, total = list(before.x), jnp.zeros(())
         for colour, (old, new) in enumerate(zip(before.x, after.x, strict=True)):
             environment = system.environment(tuple(now), colour)
-            log = self.moves[0].log_choice(system, old.astype(int), new.astype(int), environment, kT)
+            log = move.log_choice(system, old.astype(int), new.astype(int), environment, kT)
             total = total + jnp.sum(log if drive is None else jnp.where(drive[colour], 0.0, log))
             now[colour] = new
         return total, memory

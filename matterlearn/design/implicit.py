@@ -1,0 +1,85 @@
+"""Gradients at an energy minimum, by the implicit function theorem: the path to the minimum does not matter.
+
+    ∂E(θ, x*)/∂x = 0      ⇒      dO/dθ = ∂O/∂θ − ∂O/∂x · H⁻¹ ∂²E/∂x∂θ,      H = ∂²E/∂x²
+
+The dynamics (``fire``) finds x*; one linear solve by conjugate gradients gives the response. Free translations and
+rotations, along which H is zero, are left alone.
+
+Source: [krantz2013implicit]. Limits: a minimum that the couplings move smoothly; where contacts open or close, O is
+differentiable on one side only. Drives count as part of the energy.
+
+Example:
+    >>> Config(kind="implicit", steps=500).build().steps
+    500
+"""
+
+from typing import ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from pydantic import Field
+
+from matterlearn.core.dynamics import advance, potential
+from matterlearn.design._estimator import AbstractEstimator, Setup, Values
+from matterlearn.design._paths import frozen
+from matterlearn.spec import Problem, Spec
+
+
+class Implicit(AbstractEstimator):
+    """Response of a minimum to the couplings."""
+
+    steps: int = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+
+    responds: ClassVar[bool] = True
+
+    def values(self, key, thetas, setup: Setup, memory) -> Values:
+        """Observables at each replica's minimum."""
+        del memory
+        _, states = setup.starts(key, frozen(thetas))
+        systems = eqx.combine(thetas, setup.rest)
+
+        def one(key, system, drive, state):
+            state = frozen(advance(key, frozen(system), setup.dynamics, drive, state, self.steps))
+            x = self._respond(system, drive, state)
+            return setup.objective.measure(system, drive, state._replace(x=x)), state.neighbors
+
+        return Values(*setup.map(one, setup.keys(key), systems, setup.drive, states))
+
+    def _respond(self, system, drive, state):
+        """x* − H⁻¹ ∂E/∂x: at the minimum a Newton step of length zero, whose derivative is the response."""
+        flat, unravel = ravel_pytree(state.x)
+        free = jnp.ones_like(flat)
+        if drive.clamped is not None:
+            free = 1.0 - ravel_pytree(jax.tree.map(lambda held, y: held * jnp.ones_like(y), drive.clamped, state.x))[0]
+
+        def slope(system, y):
+            return free * jax.grad(lambda z: potential(system, drive, state._replace(x=unravel(z))))(y)
+
+        def curvature(v):
+            return free * jax.jvp(lambda y: slope(frozen(system), y), (flat,), (free * v,))[1] + (1 - free) * v
+
+        def solve(matvec, b):
+            return jax.scipy.sparse.linalg.cg(matvec, b, tol=self.tolerance, maxiter=10 * flat.size)[0]
+
+        step = jax.lax.custom_linear_solve(curvature, slope(system, flat), solve, symmetric=True)
+        return unravel(flat - step)
+
+
+class Config(Spec):
+    """Implicit gradients in a scenario."""
+
+    kind: Literal["implicit"]
+    steps: int = Field(default=5000, ge=1, description="steps of the minimiser")
+    tolerance: float = Field(default=1e-6, gt=0, lt=1, description="relative residual of the linear solve")
+
+    def check(self, scenario):
+        """The dynamics goes to a minimum."""
+        if scenario.dynamics.kind not in ("fire",) and ":" not in scenario.dynamics.kind:
+            yield Problem(("kind",), "is the response of an energy minimum: use dynamics fire")
+
+    def build(self) -> Implicit:
+        """The estimator."""
+        return Implicit(self.steps, self.tolerance)
