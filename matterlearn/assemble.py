@@ -1,10 +1,13 @@
 """Records of a run → labelled groups of the results tree. Host code; the names are those of the results contract."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from matterlearn import results
+from matterlearn import designs, results
+from matterlearn.core.system import AbstractSystem
 from matterlearn.results import Group, Variable
 from matterlearn.scenario import resolve
 
@@ -18,19 +21,40 @@ LEARNED = {  # units and words of what learning records
 UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 
 
-def tree(experiment, system, recall, learned, recalled, *, precision: str, wall_time: float):
+class Records(NamedTuple):
+    """What the stages of a run left: the system they ended with, and their records.
+
+    ``after`` and ``before`` are (how replicas started, records) of a recall with the couplings the run ended or began
+    with; ``response`` says how trajectories respond to the couplings.
+    """
+
+    system: AbstractSystem
+    after: tuple[Any, dict] = (None, {})
+    learned: dict | None = None
+    designed: dict | None = None
+    before: tuple[Any, dict] | None = None
+    response: Any = None
+
+
+def tree(experiment, records: Records, *, precision: str, wall_time: float):
     """The whole DataTree of a run."""
+    system, learned = records.system, records.learned
     kept = _retention(experiment, system, learned) if learned else []
-    groups = {"/": _observables(experiment, system, recall, recalled, kept)}
+    groups = {"/": _observables(experiment, system, *records.after, kept)}
     if learned is not None:
         groups["/learning"] = _learning(experiment, system, learned)
     stored = experiment.task.groups(system)
     groups["/couplings"] = _couplings(system, stored.get("couplings", []))
     if "memories" in stored:
         groups["/memories"] = Group([Variable(**summary._asdict()) for summary in stored["memories"]])
-    frames = _trajectory(experiment, recall, recalled)
-    if frames is not None:
-        groups["/trajectory"] = frames
+    groups |= _frames("/trajectory", experiment, *records.after)
+    if records.designed is not None:
+        groups |= designs.groups(experiment, records)
+    if records.before is not None:
+        blank = experiment.system
+        groups["/before"] = designs.renamed(_observables(experiment, blank, *records.before, []))
+        groups["/couplings_before"] = designs.renamed(_couplings(blank, []))
+        groups |= _frames("/trajectory_before", experiment, *records.before)
     attrs = results.provenance(
         resolve(experiment.scenario),
         seed=experiment.scenario.run.seed,
@@ -138,6 +162,11 @@ def _couplings(system, ideal: list) -> Group:
         for name, (dims, values) in system.named_couplings().items()
     ]
     return Group(variables + [Variable(**summary._asdict()) for summary in ideal])
+
+
+def _frames(path: str, experiment, recall, recalled) -> dict[str, Group]:
+    frames = _trajectory(experiment, recall, recalled)
+    return {} if frames is None else {path: frames}
 
 
 def _trajectory(experiment, recall, recalled) -> Group | None:

@@ -1,4 +1,4 @@
-"""The command line: run, validate, list, new, schema, report, doctor.
+"""The command line: run, design, validate, list, new, schema, report, doctor.
 
 Exit codes: 0 all is well, 1 the simulation or an expectation failed, 2 the input is wrong,
 130 stopped with Ctrl-C after a checkpoint. Nothing heavy is imported before a command needs it.
@@ -27,7 +27,7 @@ app = typer.Typer(
 RUN_MARKS = ("scenario.yaml", "results.nc", "checkpoints")
 FAMILY_OF = {
     "system": "systems", "dynamics": "dynamics", "rule": "rules", "task": "tasks",
-    "observable": "observables",
+    "observable": "observables", "estimator": "design",
 }  # fmt: skip
 
 
@@ -70,27 +70,55 @@ def _options(
     pass
 
 
+Source = Annotated[str, typer.Argument(help="A YAML file, or the name of a known scenario.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, as in run.seed=3.")
+]
+Out = Annotated[Path | None, typer.Option(help="Directory of the run [default: runs/NAME-HASH].")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")]
+Where = Annotated[Device | None, typer.Option(help="Where to compute [default: what jax finds].")]
+Numbers = Annotated[Precision, typer.Option(help="Floating-point numbers.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="A YAML file, or the name of a known scenario.")],
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value, as in run.seed=3."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Directory of the run [default: runs/NAME-HASH].")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")] = False,
-    device: Annotated[
-        Device | None, typer.Option(help="Where to compute [default: what jax finds].")
-    ] = None,
-    precision: Annotated[Precision, typer.Option(help="Floating-point numbers.")] = Precision.f32,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    scenario: Source,
+    assignments: Assignments = None,
+    out: Out = None,
+    resume: Resume = False,
+    device: Where = None,
+    precision: Numbers = Precision.f32,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario and judge what it expects."""
-    from matterlearn.scenario import digest, load
+    from matterlearn.scenario import load
+
+    _run(load(_source(scenario), assignments or ()), scenario, out, resume, device, precision, quiet)
+
+
+@app.command()
+def design(
+    scenario: Source,
+    assignments: Assignments = None,
+    out: Out = None,
+    resume: Resume = False,
+    device: Where = None,
+    precision: Numbers = Precision.f32,
+    quiet: Quiet = False,
+) -> None:
+    """Design the couplings of a scenario that says how, and validate them with fresh seeds."""
+    from matterlearn.scenario import load
 
     checked = load(_source(scenario), assignments or ())
+    if checked.design is None:
+        raise InputError(f"{scenario} has no section design; give it one, or use matterlearn run")
+    _run(checked, scenario, out, resume, device, precision, quiet)
+
+
+def _run(checked, scenario: str, out: Path | None, resume: bool, device, precision, quiet: bool) -> None:
+    from matterlearn.scenario import digest
+
     directory = out or Path("runs") / f"{Path(scenario).stem}-{digest(checked)[:8]}"
     _check_directory(directory, resume)
     options = {"precision": precision.value, "device": device.value if device else None}
@@ -101,6 +129,8 @@ def run(
     configure(**options)
     result = simulate(checked, out=directory, resume=resume, quiet=quiet, **options)
     typer.echo(result.table)
+    for note in result.notes:
+        typer.echo(note)
     for verdict in result.verdicts:
         typer.echo(str(verdict))
     typer.echo(f"files: {result.directory}")
@@ -162,7 +192,7 @@ def _family(word: str) -> str:
 @app.command("list")
 def list_(
     family: Annotated[
-        str | None, typer.Argument(help="systems, dynamics, rules, tasks, observables, scenarios.")
+        str | None, typer.Argument(help="systems, dynamics, rules, tasks, observables, design, scenarios.")
     ] = None,
 ) -> None:
     """List what there is: kinds of each family, and scenarios."""

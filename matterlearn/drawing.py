@@ -46,7 +46,9 @@ class Frame:
 
 def has_trajectory(tree: xr.DataTree) -> bool:
     """Whether there are particles to draw."""
-    return "trajectory" in tree.children and "position" in tree["trajectory"].data_vars
+    if "trajectory" not in tree.children or "position" not in tree["trajectory"].data_vars:
+        return False
+    return tree["trajectory"]["position"].sizes.get("axis", 0) > 1
 
 
 def frame_of(tree: xr.DataTree, replica: int, frame: int) -> Frame:

@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 from matterlearn.errors import InputError, did_you_mean
 
-FAMILIES = ("systems", "dynamics", "rules", "tasks", "observables")
+FAMILIES = ("systems", "dynamics", "rules", "tasks", "observables", "design")
 LIGHT_PACKAGES = frozenset(sys.stdlib_module_names) | {
     "annotated_types", "numpy", "pydantic", "pydantic_core", "typing_extensions",
 }  # fmt: skip

@@ -24,7 +24,16 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from matterlearn import plots_clumps, plots_couplings, plots_noise, plots_phases, plots_states, snapshots, style
+from matterlearn import (
+    plots_clumps,
+    plots_couplings,
+    plots_design,
+    plots_noise,
+    plots_phases,
+    plots_states,
+    snapshots,
+    style,
+)
 from matterlearn.plots_curves import energy, learning, outcomes, overlap, traces
 from matterlearn.plots_finals import profiles, shapes, window
 
@@ -55,6 +64,16 @@ DRAWINGS = (
     Drawing("snapshots", snapshots.snapshots,
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),
+    Drawing("snapshots_before", plots_design.snapshots_before, "First and last frames with the couplings before the "
+            "design."),
+    Drawing("design", plots_design.loss, "Loss of the design with its standard error, the averages it is made of "
+            "(dashed: targets), and the gradient's norm beside its standard error."),
+    Drawing("validation", plots_design.validation, "Measured with fresh seeds, with the couplings before and after the "
+            "design: mean ± standard error over replicas."),
+    Drawing("designed_couplings", plots_design.couplings, "Couplings before and after the design; they are energies: "
+            "lower is stickier."),
+    Drawing("trust", plots_design.trust, "Response of trajectories to the couplings, and the tail index of the "
+            "replicas' gradients."),
     Drawing("states", plots_states.states, "Final state over two swept quantities; lines: theory."),
     Drawing("recall", plots_states.recall, "What is left of the cue over two swept quantities; lines: theory."),
     Drawing("overlap", overlap,

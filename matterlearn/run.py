@@ -52,12 +52,13 @@ class Experiment:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run leaves: its directory, its results, a table of observables and the verdicts on ``expect:``."""
+    """What a run leaves: directory, results, a table of observables, verdicts on ``expect:``, and what to beware of."""
 
     directory: Path
     tree: Any
     table: str
     verdicts: list
+    notes: tuple[str, ...] = ()
 
 
 def build(scenario: Scenario | str | Path | dict) -> Experiment:
@@ -119,59 +120,92 @@ def run(
     log = Log(directory / "log.jsonl")
     log("start", digest=digest(scenario), resume=resume)
     records = _stages(experiment, directory, quiet, log)
-    tree = assemble.tree(experiment, *records, precision=precision, wall_time=time.monotonic() - began)
+    tree = assemble.tree(experiment, records, precision=precision, wall_time=time.monotonic() - began)
     log("done", seconds=round(time.monotonic() - began, 2))
     return publish(tree, directory, scenario)
 
 
 def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
     """Results file, trajectories, figures and report of a finished run."""
-    from matterlearn import report, results, trajectory, verdicts
+    from matterlearn import designs, report, results, trajectory, verdicts
+    from matterlearn.drawing import has_trajectory
 
     results.save(tree, directory / "results.nc")
-    if "trajectory" in tree.children and "position" in tree["trajectory"]:
+    if has_trajectory(tree):
         folder = directory / "trajectories"
         folder.mkdir(exist_ok=True)
         for replica in range(min(tree.sizes["replica"], MOST_TRAJECTORIES)):
             trajectory.write_gsd(tree, folder / f"replica-{replica:03d}.gsd", replica)
             trajectory.write_extxyz(tree, folder / f"replica-{replica:03d}.xyz", replica)
     report.write(directory)
-    return RunResult(
-        directory, tree, verdicts.table(verdicts.summary(tree)), verdicts.judge(tree, resolve(scenario)["expect"])
-    )
+    judged = verdicts.judge(tree, resolve(scenario)["expect"])
+    notes = designs.notes(tree) if "design" in tree.children else ()
+    return RunResult(directory, tree, verdicts.table(verdicts.summary(tree)), judged, notes)
 
 
 def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
-    """Learning (if the scenario learns), then recall; the trained system and the records of both."""
+    """Learning or design (if the scenario has any), then recall, after a design also with the couplings before it."""
     import jax
 
-    from matterlearn import stages
+    from matterlearn.assemble import Records
     from matterlearn.checkpoints import Store
     from matterlearn.loop import run_stage
 
-    store = Store(directory / "checkpoints")
-    run = experiment.scenario.run
     precision = " --precision f64" if jax.config.jax_enable_x64 else ""  # pyright: ignore[reportAttributeAccessIssue]
     hint = f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{precision}"
-    settings = {"store": store, "quiet": quiet, "log": log, "resume_hint": hint}
-    system, learned = experiment.system, None
-    learning = experiment.scenario.learning
-    if learning is not None:
-        rule = learning.rule.build()
-        updates = learning.exposures * experiment.task.memory_count * learning.updates
-        stage = stages.Learning(
-            jax.random.fold_in(experiment.key, 1), system, experiment.dynamics, rule, experiment.task,
-            optimizer(learning.optimizer, updates), exposures=learning.exposures, updates=learning.updates,
-            duration=learning.duration, replicas=learning.replicas,
-        )  # fmt: skip
+    settings = {"store": Store(directory / "checkpoints"), "quiet": quiet, "log": log, "resume_hint": hint}
+    records = Records(experiment.system)
+    if experiment.scenario.learning is not None:
+        stage = _learning(experiment)
         carry, learned = run_stage(stage, chunk=None, **settings)
-        system = rule.couple(system, carry.parameters)
+        records = Records(stage.rule.couple(experiment.system, carry.parameters), learned=learned)
+    if experiment.scenario.design is not None:
+        stage = _design(experiment, log)
+        carry, designed = run_stage(stage, chunk=None, **settings)
+        records = Records(
+            stage.designed(carry), designed=designed, response=stage.sensitivity(carry),
+            before=_recall(experiment, stage.designed(stage.start()), "before", settings),
+        )  # fmt: skip
+    return records._replace(after=_recall(experiment, records.system, "recall", settings))
+
+
+def _learning(experiment: Experiment):
+    import jax
+
+    from matterlearn.stages import Learning
+
+    learning: Any = experiment.scenario.learning
+    updates = learning.exposures * experiment.task.memory_count * learning.updates
+    return Learning(
+        jax.random.fold_in(experiment.key, 1), experiment.system, experiment.dynamics, learning.rule.build(),
+        experiment.task, optimizer(learning.optimizer, updates), exposures=learning.exposures,
+        updates=learning.updates, duration=learning.duration, replicas=learning.replicas,
+    )  # fmt: skip
+
+
+def _design(experiment: Experiment, log):
+    import jax
+
+    from matterlearn.designing import Design
+
+    section: Any = experiment.scenario.design
+    key = jax.random.fold_in(experiment.key, 1)
+    steps = optimizer(section.optimizer, section.updates)
+    return Design(key, experiment.system, experiment.dynamics, experiment.task, section, steps, log)
+
+
+def _recall(experiment: Experiment, system, name: str, settings: dict):
+    """How each replica started, and what was recorded of it."""
+    import jax
+
+    from matterlearn.loop import run_stage
+    from matterlearn.stages import Recall
+
+    run = experiment.scenario.run
     recall = experiment.task.recall(jax.random.fold_in(experiment.key, 2), system, run.replicas)
-    stage = stages.Recall(
-        jax.random.fold_in(experiment.key, 3), experiment.dynamics, recall, experiment.observables, run.steps
-    )
-    _, recalled = run_stage(stage, chunk=run.chunk, **settings)
-    return system, recall, learned, recalled
+    key = jax.random.fold_in(experiment.key, 3)
+    stage = Recall(key, experiment.dynamics, recall, experiment.observables, run.steps, name=name)
+    return recall, run_stage(stage, chunk=run.chunk, **settings)[1]
 
 
 def optimizer(config, updates: int):

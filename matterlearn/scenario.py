@@ -9,6 +9,7 @@ system     `{kind: ...}` of `matterlearn/systems`: the energy                   
 dynamics   `{kind: ...}` of `matterlearn/dynamics`: how the state moves              needed
 task       `{kind: ...}` of `matterlearn/tasks`: what is asked of the matter
 learning   rule, optimizer, exposures, updates, duration: how couplings move
+design     estimator, objective, constraints, optimizer: couplings by the gradient of what they do
 observe    list of `{kind: ..., every: ...}`; default: the energy, about 200 times
 run        seed, replicas, steps, chunk                                              needed
 expect     `<variable>_<reduction>: {min, max, value, tolerance, where}` and `source`;
@@ -25,119 +26,15 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    Field,
-    SerializeAsAny,
-    Tag,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, create_model, model_validator
 
 from matterlearn import documents
 from matterlearn.errors import InputError, Problem, ScenarioError, did_you_mean
-from matterlearn.kinds import FAMILIES, config_class, kinds, load_kind
-from matterlearn.spec import Spec, complaint
-
-REDUCTIONS = ("final", "initial", "mean", "max", "min")
-OPTIMIZERS = ("sgd", "adam", "adamw", "momentum", "rmsprop")
-Natural = Annotated[int, Field(ge=1, le=10**12)]
-
-
-def _kind_of(family: str):
-    """A section whose class is chosen by its `kind`, from the family's modules."""
-
-    def choose(value, info):
-        if isinstance(value, Spec):
-            return value
-        if not isinstance(value, dict):
-            raise ValueError("should be a section with a kind, as in {kind: ..., ...}")
-        if "kind" not in value:
-            wrong = complaint("missing", "missing; this key is needed"
-                              + did_you_mean("", kinds(family)), ("kind",))  # fmt: skip
-            raise ValidationError.from_exception_data(family, [wrong])
-        find = load_kind if (info.context or {}).get("real") else config_class
-        try:
-            chosen = find(family, value["kind"])
-        except InputError as error:
-            wrong = complaint("kind", str(error), ("kind",))
-            raise ValidationError.from_exception_data(family, [wrong]) from None
-        return chosen.model_validate(value, context=info.context)
-
-    return SerializeAsAny[Annotated[Spec, BeforeValidator(choose)]]
-
-
-class Run(Spec):
-    """How long, how often, from which seed; `chunk` steps are run between progress reports."""
-
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    replicas: int = Field(default=1, ge=1, le=10**7)
-    steps: Natural = Field(description="steps of the dynamics")
-    chunk: Natural | None = None
-
-
-class Optimizer(Spec):
-    """An optax optimiser; `clip` bounds the global norm of the gradient.
-
-    The rate goes exponentially from `learning_rate` to `final_rate` at the last update, or stays.
-    """
-
-    kind: Literal[OPTIMIZERS] = "sgd"
-    learning_rate: float = Field(default=1.0, gt=0)
-    final_rate: float | None = Field(default=None, gt=0)
-    clip: float | None = Field(default=None, gt=0)
-
-
-class Learning(Spec):
-    """Every memory is shown `exposures` times, `duration` of slow time each, cut into `updates` steps."""
-
-    provides: ClassVar[tuple[str, ...]] = ("couplings",)
-    rule: _kind_of("rules")
-    optimizer: Optimizer = Optimizer()
-    exposures: Natural = Field(default=1, description="times that every memory is shown")
-    updates: Natural = Field(default=1, description="updates of the couplings per presentation")
-    replicas: Natural = Field(default=8, description="samples of the matter that a presentation is averaged over")
-    duration: float = Field(default=1.0, gt=0, description="slow time of one exposure, in units of 1/rate")
-
-    def check(self, scenario):
-        """There is something to learn."""
-        if scenario.task is None:
-            yield Problem(("rule",), "learning needs memories, but the scenario has no task; add one or drop learning")
-
-
-class Expectation(Spec):
-    """Bounds on one reduced variable at the coordinates `where`; `source` if not the common one."""
-
-    min: float | None = None
-    max: float | None = None
-    value: float | None = None
-    tolerance: float | None = Field(default=None, ge=0)
-    where: dict[str, float | int | str] = {}
-    source: str | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self):
-        if self.min is None and self.max is None and self.value is None:
-            raise ValueError("should give min, max, or value with tolerance")
-        if (self.value is None) != (self.tolerance is None):
-            raise ValueError("value and tolerance belong together; give both or neither")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        return self
-
-
-_Expected = Annotated[
-    Annotated[Expectation, Tag("<bounds>")]
-    | Annotated[tuple[Expectation, ...], Tag("<list>")]
-    | Annotated[str, Tag("<text>")],
-    Discriminator(lambda value: {str: "<text>", list: "<list>", tuple: "<list>"}.get(
-        type(value), "<bounds>")),
-]  # fmt: skip
+from matterlearn.kinds import FAMILIES, config_class, kinds
+from matterlearn.sections import REDUCTIONS, Design, Expected, Learning, Run, Term, kind_of
+from matterlearn.spec import Spec
 
 
 class Scenario(Spec):
@@ -146,13 +43,14 @@ class Scenario(Spec):
     title: str = Field(min_length=1, max_length=300, description="one line")
     description: str = ""
     references: tuple[str, ...] = ()
-    system: _kind_of("systems")
-    dynamics: _kind_of("dynamics")
-    task: _kind_of("tasks") | None = None
+    system: kind_of("systems")
+    dynamics: kind_of("dynamics")
+    task: kind_of("tasks") | None = None
     learning: Learning | None = None
-    observe: tuple[_kind_of("observables"), ...] = ()
+    design: Design | None = None
+    observe: tuple[kind_of("observables"), ...] = ()
     run: Run
-    expect: dict[str, _Expected] = {}
+    expect: dict[str, Expected] = {}
 
     DEFAULT_RECORDS: ClassVar[int] = 200
 
@@ -173,7 +71,8 @@ class Scenario(Spec):
         names = {str(getattr(observable, "kind", "")) for observable in self.observe}
         for _, section in sections(self):
             names.update(getattr(section, "provides", ()))
-        return names | ({"cross_overlap"} if "overlap" in names else set())
+        names |= {"cross_overlap"} if "overlap" in names else set()
+        return names | ({f"{name}_before" for name in names} if self.design is not None else set())
 
     def realise(self) -> "Scenario":
         """The same content with classes that can be built; imports jax."""
@@ -231,6 +130,11 @@ def sections(scenario: Scenario) -> list[tuple[tuple, Spec]]:
     if scenario.learning is not None:
         found.append((("learning",), scenario.learning))
         found.append((("learning", "rule"), scenario.learning.rule))  # pyright: ignore[reportArgumentType]
+    if scenario.design is not None:
+        design = scenario.design
+        found += [(("design",), design), (("design", "estimator"), design.estimator)]  # pyright: ignore[reportArgumentType]
+        found += [(("design", "fallback"), design.fallback)]  # pyright: ignore[reportArgumentType]
+        found += [(("design", "objective", i, "observable"), t.observable) for i, t in enumerate(design.objective)]  # pyright: ignore[reportArgumentType]  # noqa: E501
     found += [(("observe", i), observable) for i, observable in enumerate(scenario.observe)]
     return [(path, section) for path, section in found if section is not None]
 
@@ -273,11 +177,17 @@ def schema(family: str | None = None) -> dict:
     if family is not None:
         return TypeAdapter(_union(family)).json_schema()  # pyright: ignore[reportArgumentType]
     learning = create_model("Learning", __base__=Learning, rule=_union("rules"))  # pyright: ignore[reportArgumentType, reportCallIssue]  # noqa: E501
+    term = create_model("Term", __base__=Term, observable=_union("observables"))  # pyright: ignore[reportArgumentType, reportCallIssue]  # noqa: E501
+    estimator: Any = _union("design")
+    wishes: Any = (tuple[term, ...], ...)
+    spare: Any = (estimator | None, None)
+    design = create_model("Design", __base__=Design, estimator=estimator, fallback=spare, objective=wishes)
     sections = {
         "system": _union("systems"),
         "dynamics": _union("dynamics"),
         "task": (_union("tasks") | None, None),  # pyright: ignore[reportOperatorIssue]
         "learning": (learning | None, None),
+        "design": (design | None, None),
         "observe": (list[_union("observables")], []),
     }
     return create_model("Scenario", __base__=Scenario, **sections).model_json_schema()

@@ -56,9 +56,10 @@ def each(function, neighbors, systems, *args):
 class Recall:
     """Fixed couplings, moving state: replicas of one system advance and are observed."""
 
-    name, unit = "recall", "step"
+    unit = "step"
 
-    def __init__(self, key, dynamics, recall, observables, steps: int):
+    def __init__(self, key, dynamics, recall, observables, steps: int, name: str = "recall"):
+        self.name = name
         place = (lambda tree: tree) if dynamics.hosted else shard
         self.place, recall = place, recall._replace(system=place(recall.system), drive=place(recall.drive))
         self.key, self.dynamics, self.recall, self.observables = key, dynamics, recall, tuple(observables)

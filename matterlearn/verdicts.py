@@ -233,7 +233,7 @@ def _was_measured(array: xr.DataArray, time: str) -> np.ndarray:
 def summary(tree: xr.DataTree) -> list[Row]:
     """Final value of everything measured, one row per variable and per swept coordinate value."""
     rows: list[Row] = []
-    for path in ("/", "/learning"):
+    for path in ("/", "/before", "/learning", "/design"):
         if path not in [node.path for node in tree.subtree]:
             continue
         dataset = tree[path].to_dataset(inherit=False)
@@ -246,7 +246,8 @@ def summary(tree: xr.DataTree) -> list[Row]:
 def _reported(dataset: xr.Dataset) -> list[str]:
     names = [str(n) for n, v in dataset.data_vars.items()
              if v.dtype.kind in "fiub" and v.attrs.get("units") != "label"  # labels have no mean
-             and not str(n).endswith("_sem") and "_moment" not in str(n)]  # fmt: skip
+             and not str(n).endswith("_sem") and "_moment" not in str(n)
+             and (v.dtype.kind != "f" or bool(v.notnull().any()))]  # fmt: skip
     if "overlap" in names and "cue" in dataset.coords and "cross_overlap" not in names:
         names.insert(names.index("overlap") + 1, "cross_overlap")
     return names

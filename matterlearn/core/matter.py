@@ -37,3 +37,10 @@ def check_matter(dynamics, scenario):
         has, use = MOVES[given]
         kind = scenario.system.kind
         yield Problem(("kind",), f"moves {MOVES[own][0]}, but {kind!r} has {has}: use {use}")
+
+
+def check_coordinates(observable, scenario):
+    """Complaint about an observable of positions where nothing has any."""
+    del observable
+    if matter(scenario.system) != "continuous" or getattr(scenario.system, "kind", "") == "mean_field_mixture":
+        yield Problem(("kind",), f"is a quantity of positions, which {scenario.system.kind!r} has not")

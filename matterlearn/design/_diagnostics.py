@@ -56,8 +56,10 @@ def pareto_shape(excess: Float[Array, " m"]) -> Float[Array, ""]:
 
 
 def reliable(index: Float[Array, ""], n: int) -> Bool[Array, ""]:
-    """Whether a mean over n values with this tail index has an error worth quoting."""
-    return 1 / index < min(1 - 1 / math.log10(max(n, FEWEST)), 0.7)
+    """False if a mean over n values with this tail index is worth nothing: 1/α above the limit by its own error."""
+    shape = 1 / index
+    error = (1 + shape) / math.sqrt(tail_count(n))
+    return jnp.isposinf(index) | (shape - error < min(1 - 1 / math.log10(max(n, FEWEST)), 0.7))
 
 
 def growth_rate(times: Float[Array, " time"], norms: Float[Array, "replica time"]) -> Float[Array, ""]:

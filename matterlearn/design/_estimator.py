@@ -79,18 +79,25 @@ class Values(NamedTuple):
 class AbstractEstimator(eqx.Module):
     """A way to differentiate averages.
 
-    ``exact`` says that there is no chance in it and one replica is enough, ``reductions`` which averages over time it
-    can take, ``responds`` whether states respond to the couplings, so that an observable must be smooth.
+    ``exact`` says that there is no chance in it and one replica is enough, ``responds`` that states respond to the
+    couplings, so that an observable must be smooth and sensitivities may grow, ``keeps`` that replicas stay the same
+    from update to update, ``reports`` what :meth:`numbers` tells.
     """
 
     exact: ClassVar[bool] = False
     responds: ClassVar[bool] = False
-    reductions: ClassVar[tuple[str, ...]] = ("mean",)
+    keeps: ClassVar[bool] = False
+    reports: ClassVar[tuple[str, ...]] = ()
 
     def prepare(self, key: Key[Array, ""], theta: PyTree, setup: Setup, memory: Any) -> Any:
         """Host side, before every estimate: what is kept between updates, such as samples. Default: nothing."""
         del key, theta, setup
         return memory
+
+    def numbers(self, theta: PyTree, setup: Setup, memory: Any) -> dict[str, Any]:
+        """What results record beside the gradient. Default: nothing."""
+        del theta, setup, memory
+        return {}
 
     @abc.abstractmethod
     def values(self, key: Key[Array, ""], thetas: PyTree, setup: Setup, memory: Any) -> Values:

@@ -24,6 +24,7 @@ class ClosedForm(AbstractEstimator):
     """The observable at the starting state."""
 
     exact: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """One evaluation per replica."""

@@ -34,6 +34,7 @@ class Enumeration(AbstractEstimator):
     states: int = eqx.field(static=True)
 
     exact: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     def prepare(self, key, theta, setup: Setup, memory):
         """All states and whether the drive allows them, listed once."""

@@ -43,6 +43,13 @@ class Equilibrium(AbstractEstimator):
     sampling: Sampling = eqx.field(static=True)
     threshold: float = eqx.field(static=True)
 
+    keeps: ClassVar[bool] = True
+    reports: ClassVar[tuple[str, ...]] = ("effective_fraction", "draws")
+
+    def numbers(self, theta, setup: Setup, memory):
+        """How much the samples are worth here, and how often they were drawn."""
+        return {"effective_fraction": effective_fraction(theta, setup, memory), "draws": memory.draws}
+
     def prepare(self, key, theta, setup: Setup, memory) -> Samples:
         """Samples that are good enough at these couplings: those there are, or new ones."""
         if memory is None:

@@ -22,8 +22,8 @@ import equinox as eqx
 from pydantic import Field
 
 from matterlearn.design._estimator import AbstractEstimator, Setup, Values
-from matterlearn.design._objective import REDUCTIONS
 from matterlearn.design._paths import Sampling, follow, respond
+from matterlearn.sections import ALONG_PATHS
 from matterlearn.spec import Problem, Spec
 
 
@@ -35,7 +35,6 @@ class Pathwise(AbstractEstimator):
     budget: float = eqx.field(static=True)
 
     responds: ClassVar[bool] = True
-    reductions: ClassVar[tuple[str, ...]] = tuple(REDUCTIONS)
 
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """Samples of every replica's trajectory."""
@@ -59,6 +58,7 @@ class Config(Spec):
     """Pathwise gradients in a scenario."""
 
     kind: Literal["pathwise"]
+    reductions: ClassVar[tuple[str, ...]] = ALONG_PATHS
     relax: int = Field(default=0, ge=0, description="steps before the first sample's stride")
     samples: int = Field(default=1, ge=1, description="samples per trajectory")
     stride: int = Field(default=100, ge=1, description="steps before each sample")

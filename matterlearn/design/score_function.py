@@ -21,8 +21,8 @@ import equinox as eqx
 from pydantic import Field
 
 from matterlearn.design._estimator import AbstractEstimator, Setup, Values
-from matterlearn.design._objective import REDUCTIONS
 from matterlearn.design._paths import Sampling, follow, frozen, weigh
+from matterlearn.sections import ALONG_PATHS
 from matterlearn.spec import Problem, Spec
 
 KNOWN = ("brownian", "langevin", "heat_bath", "metropolis")
@@ -34,7 +34,6 @@ class ScoreFunction(AbstractEstimator):
     sampling: Sampling = eqx.field(static=True)
     budget: float = eqx.field(static=True)
 
-    reductions: ClassVar[tuple[str, ...]] = tuple(REDUCTIONS)
 
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """Samples of every replica's trajectory, with its log-likelihood."""
@@ -56,6 +55,7 @@ class Config(Spec):
     """Likelihood-ratio gradients in a scenario."""
 
     kind: Literal["score_function"]
+    reductions: ClassVar[tuple[str, ...]] = ALONG_PATHS
     relax: int = Field(default=0, ge=0, description="steps before the first sample's stride")
     samples: int = Field(default=1, ge=1, description="samples per trajectory")
     stride: int = Field(default=100, ge=1, description="steps before each sample")

@@ -19,9 +19,9 @@ from jax.flatten_util import ravel_pytree
 from pydantic import Field
 
 from matterlearn.design._estimator import AbstractEstimator, Setup, Values
-from matterlearn.design._objective import REDUCTIONS
 from matterlearn.design._paths import frozen
 from matterlearn.design.pathwise import Pathwise, check_horizon
+from matterlearn.sections import ALONG_PATHS
 from matterlearn.spec import Spec
 
 
@@ -31,7 +31,6 @@ class Tangent(AbstractEstimator):
     path: Pathwise
 
     responds: ClassVar[bool] = True
-    reductions: ClassVar[tuple[str, ...]] = tuple(REDUCTIONS)
 
     @property
     def sampling(self):
@@ -58,6 +57,7 @@ class Config(Spec):
     """Forward-mode gradients in a scenario."""
 
     kind: Literal["tangent"]
+    reductions: ClassVar[tuple[str, ...]] = ALONG_PATHS
     relax: int = Field(default=0, ge=0, description="steps before the first sample's stride")
     samples: int = Field(default=1, ge=1, description="samples per trajectory")
     stride: int = Field(default=100, ge=1, description="steps before each sample")

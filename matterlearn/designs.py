@@ -1,0 +1,122 @@
+"""Records of a design → labelled groups of the results tree. Host code.
+
+`/design` has the loss and its gradient by update, the averages that the loss is made of, and how trajectories respond;
+variables of a recall with the couplings before the design end in ``_before``.
+"""
+
+import re
+
+import numpy as np
+
+from matterlearn.results import Group, Variable
+
+DESIGNED = {  # units and words of what a design records
+    "loss": ("1", "loss"),
+    "loss_sem": ("1", "standard error of the loss"),
+    "gradient_norm": ("1", "norm of the gradient"),
+    "gradient_noise": ("1", "standard error of the gradient; none where it has no variance"),
+    "tail_index": ("1", "tail index α of the replicas' gradients"),
+    "clipped": ("1", "fraction of replicas whose gradient was shortened"),
+    "estimator": ("label", "estimator in use, 0 the first"),
+    "effective_fraction": ("1", "effective fraction of the samples"),
+    "draws": ("1", "times that samples were drawn"),
+}
+GROWTH = 10.0  # e-folds of the sensitivity along a trajectory that are worth a warning
+
+
+def groups(experiment, records) -> dict[str, Group]:
+    """The groups of a design."""
+    designed, section = records.designed, experiment.scenario.design
+    coords = {"update": designed["update"]}
+    variables = []
+    for name, (units, words) in DESIGNED.items():
+        if name in designed:
+            variables.append(Variable(name, ("update",), designed[name], units, words, coords))
+    for i, term in enumerate(section.objective):
+        variables += _averages(i, term, section, designed, coords)
+    dims = {name: axes for name, (axes, _) in records.system.named_couplings().items()}
+    for name in (n for n in designed if n.startswith("couplings")):
+        own = dims.get(name.removeprefix("couplings_"), dims.get("couplings"))
+        own = own or tuple(f"{name}_{axis}" for axis in range(designed[name].ndim - 1))
+        units, words = records.system.coupling_units
+        variables.append(Variable(name, ("update", *own), designed[name], units, words, coords))
+    found = {"/design": Group(variables, {"update": designed["update"]}, _attrs(section, records))}
+    if records.response is not None:
+        found["/design/response"] = _response(records.response)
+    return found
+
+
+def _averages(i: int, term, section, designed: dict, coords: dict) -> list[Variable]:
+    """Averages of one term with their errors and what they should be."""
+    same = [t.observable.kind for t in section.objective].count(term.observable.kind) > 1
+    name = f"{term.observable.kind}_designed" + f"_{i}" * same
+    values, error = designed[f"term{i}"], designed[f"term{i}_sem"]
+    axis = f"{name}_component"
+    where = np.arange(values.shape[1]) if term.component is None else np.asarray(term.component)
+    words = f"{term.observable.kind.replace('_', ' ')}, {term.reduce.replace('_', ' ')}"
+    found = [
+        Variable(name, ("update", axis), values, "1", words, {**coords, axis: where}),
+        Variable(f"{name}_sem", ("update", axis), error, "1", f"standard error of {words}", {**coords, axis: where}),
+    ]
+    if term.target is not None:
+        target = np.broadcast_to(np.asarray(term.target, float), (values.shape[1],))
+        found.append(Variable(f"{name}_target", (axis,), target, "1", f"target of {words}", {axis: where}))
+    return found
+
+
+def _attrs(section, records) -> dict:
+    """Names of the estimators, and which update changed from one to the other."""
+    names = [section.estimator.kind] + ([section.fallback.kind] if section.fallback is not None else [])
+    using = records.designed["estimator"]
+    changed = np.flatnonzero(np.diff(using))
+    attrs: dict[str, str | int] = {"estimators": ", ".join(names)}
+    if len(changed):
+        attrs["fallback_from_update"] = int(records.designed["update"][changed[0] + 1])
+    return attrs
+
+
+def _response(response) -> Group:
+    """Sensitivities along trajectories, with the couplings that the design ended with."""
+    norms = np.asarray(response.norms)
+    times = {"path_step": np.asarray(response.steps)}
+    words = "sensitivity |dx/dθ| along a trajectory"
+    variables = [
+        Variable("sensitivity_median", ("path_step",), np.median(norms, 0), "σ/kT_ref", f"{words}, median", times),
+        Variable("sensitivity_mean", ("path_step",), norms.mean(0), "σ/kT_ref", f"{words}, mean", times),
+        Variable("growth_rate", (), np.asarray(response.rate), "1/step", "growth rate of the sensitivity"),
+    ]
+    return Group(variables)
+
+
+def renamed(group: Group) -> Group:
+    """The same variables under names that end in ``_before``, errors and theory staying with their quantity."""
+
+    def before(name: str) -> str:
+        stem, ending = re.fullmatch(r"(.*?)((?:_sem|_theory|_deviation)?)", name).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        return f"{stem}_before{ending}"
+
+    variables = [
+        Variable(before(v.name), v.dims, v.values, v.units, f"{v.long_name}, before the design", v.coords)
+        for v in group.variables
+    ]
+    return Group(variables, group.coords, group.attrs)
+
+
+def notes(tree) -> tuple[str, ...]:
+    """What a reader of a design should beware of, one line each."""
+    node, found = tree["design"], []
+    names = str(node.attrs["estimators"]).split(", ")
+    if "fallback_from_update" in node.attrs:
+        update = int(node.attrs["fallback_from_update"])
+        found.append(f"note: gradients by {names[0]} could not be trusted; {names[1]} took over at update {update}")
+    last = node["tail_index"].values[-1]
+    if last < 2:
+        found.append(f"note: the last gradients have tail index {last:.2g}: below 2 they have no variance, so no "
+                     "standard error is given")  # fmt: skip
+    if "response" in node.children:
+        response = node["response"]
+        rate, steps = float(response["growth_rate"]), float(response["path_step"][-1])
+        if rate * steps > GROWTH:
+            found.append(f"note: sensitivities grow by e every {1 / rate:.3g} steps, e^{rate * steps:.0f} over a "
+                         "trajectory: use a shorter horizon, score_function or equilibrium")  # fmt: skip
+    return tuple(found)

@@ -1,0 +1,185 @@
+"""Figures of a design: the loss and what it is made of, couplings and matter before and after, trust in gradients.
+
+Example:
+    >>> import numpy as np
+    >>> node = xr.Dataset({"loss": ("update", np.ones(3))}, {"update": [0, 1, 2]})
+    >>> loss(xr.DataTree.from_dict({"/design": node})).axes[0].get_xlabel()
+    'update'
+"""
+
+# The type stubs of xarray and matplotlib are narrower than what they take.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from matterlearn import snapshots, style
+from matterlearn.plots_couplings import COLOURS, MOST_TICKS
+from matterlearn.plots_curves import grid, root_of
+
+MOST_COMPONENTS, MOST_BARS, MOST_PANELS = 6, 40, 6
+BEFORE, AFTER = style.ORANGE, style.BLUE
+
+
+def _node(tree: xr.DataTree, path: str) -> xr.Dataset | None:
+    return tree[path].to_dataset(inherit=False) if path in [node.path.strip("/") for node in tree.subtree] else None
+
+
+def _band(axes: Axes, x, array: xr.DataArray, error: xr.DataArray | None, colour: str, name: str) -> None:
+    """A curve with its standard error where there is one."""
+    if error is not None and bool(np.isfinite(error).any()):
+        axes.fill_between(x, array - error, array + error, color=colour, alpha=0.3, lw=0)
+    axes.plot(x, array, color=colour, label=name)
+
+
+def loss(tree: xr.DataTree) -> Figure | None:
+    """Loss, the averages it is made of beside their targets, and the gradient's norm beside its noise."""
+    node = _node(tree, "design")
+    if node is None or "loss" not in node:
+        return None
+    averages = [str(n) for n in node.data_vars if "_designed" in str(n) and not str(n).endswith(("_sem", "_target"))]
+    figure, panels = grid(1 + len(averages) + ("gradient_norm" in node), 4.6, 3.6)
+    x = node["update"].values
+    _band(panels[0], x, node["loss"], node.get("loss_sem"), style.BLUE, "loss")
+    panels[0].set(xlabel="update", ylabel="loss")
+    if float(node["loss"].min()) > 0 and float(node["loss"].max() / node["loss"].min()) > 30:
+        panels[0].set_yscale("log")
+    for axes, name in zip(panels[1:], averages, strict=False):
+        _average(axes, node, name)
+    if "gradient_norm" in node:
+        _gradient(panels[-1], node)
+    return figure
+
+
+def _average(axes: Axes, node: xr.Dataset, name: str) -> None:
+    array = node[name]
+    axis = next(d for d in array.dims if d != "update")
+    shown = array.sizes[axis] if array.sizes[axis] <= MOST_COMPONENTS else MOST_COMPONENTS
+    target = node.get(f"{name}_target")
+    for i, colour in enumerate(style.shades(shown)):
+        error, words = node.get(f"{name}_sem"), f"{int(array[axis][i])}" if array.sizes[axis] > 1 else ""
+        _band(axes, node["update"], array[:, i], None if error is None else error[:, i], colour, words)
+        if target is not None:
+            axes.axhline(float(target[i]), color=colour if shown > 1 else "black", ls="--", lw=1.5,
+                         label="target" if i == 0 and shown == 1 else None)  # fmt: skip
+    axes.set(xlabel="update", ylabel=style.label(name, array.attrs))
+    style.legend_above(axes)
+
+
+def _gradient(axes: Axes, node: xr.Dataset) -> None:
+    axes.plot(node["update"], node["gradient_norm"], color=style.BLUE, label="norm")
+    noise = node.get("gradient_noise")
+    if noise is not None and bool((noise > 0).any()):
+        axes.plot(node["update"], noise, color=style.ORANGE, label="its standard error")
+    axes.set(xlabel="update", ylabel="gradient of the loss", yscale="log")
+    switch = node.attrs.get("fallback_from_update")
+    if switch is not None:
+        axes.axvline(float(switch), color="black", ls=":", label="fallback")
+    style.legend_above(axes)
+
+
+def trust(tree: xr.DataTree) -> Figure | None:
+    """How sensitivities grow along a trajectory, and the tail index of the gradients."""
+    node, response = _node(tree, "design"), _node(tree, "design/response")
+    if node is None or response is None:
+        return None
+    figure, panels = grid(2, 5.2, 3.8)
+    axes = panels[0]
+    for which, colour in (("median", style.BLUE), ("mean", style.ORANGE)):
+        axes.plot(response["path_step"], response[f"sensitivity_{which}"], color=colour, label=which)
+    axes.set(xlabel="step of the trajectory", ylabel="sensitivity |dx/dθ| (σ/$kT_{ref}$)", yscale="log")
+    style.legend_above(axes)
+    index = node["tail_index"].where(np.isfinite(node["tail_index"]))
+    panels[1].plot(node["update"], index, color=style.BLUE, marker="o", ls="", ms=3)
+    panels[1].axhline(2, color="black", ls="--", lw=1.5, label="below: no variance")
+    panels[1].set(xlabel="update", ylabel="tail index of the gradients")
+    style.legend_above(panels[1])
+    return figure
+
+
+def couplings(tree: xr.DataTree) -> Figure | None:
+    """Couplings before and after the design, as matrices or as bars."""
+    after, before = _node(tree, "couplings"), _node(tree, "couplings_before")
+    if after is None or before is None or "couplings" not in after or "couplings_before" not in before:
+        return None
+    pair = [("before", before["couplings_before"]), ("after", after["couplings"])]
+    square = pair[0][1].ndim == 2 and len(set(pair[0][1].shape)) == 1
+    return _matrices(pair) if square else _bars(pair)
+
+
+def _matrices(pair) -> Figure:
+    figure = style.new_figure(2, 1, 5.0, 4.4)
+    panels = figure.subplots(1, 2)
+    reach = max(float(np.abs(array).max()) for _, array in pair) or 1.0
+    for axes, (title, array) in zip(panels, pair, strict=True):
+        image = axes.imshow(array.values, cmap=COLOURS, norm=TwoSlopeNorm(0.0, -reach, reach), origin="lower")
+        name = str(array.dims[0]).replace("_", " ")
+        axes.set(title=title, xlabel=name, ylabel=name)
+        if len(array) <= MOST_TICKS:
+            axes.set(xticks=range(len(array)), yticks=range(len(array)))
+        axes.spines[:].set_visible(True)
+    units = style.label("J", {"units": pair[0][1].attrs.get("units", "")})
+    figure.colorbar(image, ax=list(panels), shrink=0.9, pad=0.02).set_label(f"{units}, lower = stickier")
+    return figure
+
+
+def _bars(pair) -> Figure | None:
+    values = [np.ravel(array.values) for _, array in pair]
+    if len(values[0]) > MOST_BARS:
+        return None
+    figure = style.new_figure(1, 1, 6.5, 4.0)
+    axes, x = figure.subplots(), np.arange(len(values[0]))
+    for shift, (title, _), row, colour in zip((-0.2, 0.2), pair, values, (BEFORE, AFTER), strict=True):
+        axes.bar(x + shift, row, 0.4, color=colour, label=title)
+    axes.axhline(0, color="black", lw=0.8)
+    array = pair[1][1]
+    name = str(array.dims[0]).replace("_", " ") if array.dims else "coupling"
+    axes.set(xlabel=name, xticks=x, ylabel=f"coupling ({array.attrs.get('units', '')})")
+    style.legend_above(axes)
+    return figure
+
+
+def validation(tree: xr.DataTree) -> Figure | None:
+    """What is measured with fresh seeds, with the couplings before and after."""
+    before = _node(tree, "before")
+    if before is None:
+        return None
+    root = root_of(tree)
+    names = [n for n in map(str, root.data_vars) if f"{n}_before" in before and _is_series(root[n])][:MOST_PANELS]
+    if not names:
+        return None
+    figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.6, 3.6)))
+    for axes, name in zip(panels, names, strict=True):
+        for array, colour, words in ((before[f"{name}_before"], BEFORE, "before"), (root[name], AFTER, "after")):
+            array = array.dropna("step", how="all")
+            extra = [d for d in array.dims if d not in ("replica", "step")]
+            if extra:
+                array = array.isel({extra[0]: 0})
+            style.curve(axes, array["step"].values, array, colour, words, thin=False)
+        axes.set(xlabel="step", ylabel=style.label(name, root[name].attrs))
+        style.legend_above(axes)
+    return figure
+
+
+def _is_series(array: xr.DataArray) -> bool:
+    others = set(array.dims) - {"replica", "step"}
+    return "step" in array.dims and array.dtype.kind in "fiu" and sum(array.sizes[d] for d in others) <= len(others)
+
+
+def snapshots_before(tree: xr.DataTree) -> Figure | None:
+    """First and last frames with the couplings before the design."""
+    root, frames = _node(tree, "before"), _node(tree, "trajectory_before")
+    if root is None or frames is None:
+        return None
+    groups = {"/": root, "/trajectory": _plain(frames)}
+    if "memories" in tree.children:
+        groups["/memories"] = tree["memories"].to_dataset(inherit=False)
+    return snapshots.snapshots(xr.DataTree.from_dict(groups))
+
+
+def _plain(frames: xr.Dataset) -> xr.Dataset:
+    return frames.rename({str(n): str(n).removesuffix("_before") for n in frames.data_vars})
