@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from matterlearn.core.dynamics import at_rest
 from matterlearn.core.system import AbstractSystem, coupling_gradient, couplings, with_couplings
 from matterlearn.testing._examples import Counted, agree, dot, moved, noise_like, same_bits
 
@@ -157,8 +158,12 @@ def _rotated(system, x):
         c, s = np.cos(angle), np.sin(angle)
         return v.at[..., :2].set(v[..., :2] @ jnp.array([[c, s], [-s, c]]))
 
-    x = _vectors(system, x, turn)
-    return system, x._replace(orientation=x.orientation + angle) if "orientation" in x._fields else x
+    step = at_rest(system, x)
+    turned = {
+        name: leaf + angle if leaf.ndim == 1 else leaf.at[..., -1].add(angle)
+        for name, leaf in step._asdict().items() if name in ("orientation", "rotation")
+    }  # fmt: skip
+    return system, system.displace(_vectors(system, x, turn), step._replace(**turned))
 
 
 def _permuted(system, x):
