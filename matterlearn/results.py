@@ -302,7 +302,7 @@ def _encoding(tree: xr.DataTree) -> dict[str, dict[str, Any]]:
     return {  # pyright: ignore[reportReturnType]
         node.path: {
             name: {"zlib": True, "complevel": 4, "shuffle": True}
-            for name, array in node.dataset.variables.items()
+            for name, array in node.to_dataset(inherit=False).variables.items()
             if array.dtype.kind in "fiu" and array.nbytes >= COMPRESS_FROM_BYTES
         }
         for node in tree.subtree

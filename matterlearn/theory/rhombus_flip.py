@@ -14,8 +14,12 @@ belongs to the state that it left last. The mean time from reaching A to reachin
 so k_AB = 1/tau_AB counts transitions per time in A, and the populations give F_B - F_A = kT ln(tau_AB/tau_BA)
 with the sign of a free energy: the longer the ring stays in A, the higher B.
 
+Who looks only every `interval` sees a boundary crossed when the disc is beyond it by 0.583 sqrt(2 D_psi interval) on
+average, so cores are smaller by that much.
+
 Units: length diameter, energy kT_ref, time diameter^2/D. Source: the derivation above; first passage of a diffusion
-[gardiner2009]. Limits: sides stiffer than the diagonals; they do not break.
+[gardiner2009], looked at
+    from time to time [siegmund1979]. Limits: sides stiffer than the diagonals; they do not break.
 """
 
 from collections.abc import Callable
@@ -26,6 +30,7 @@ from scipy.integrate import cumulative_trapezoid, trapezoid
 
 Energy = Callable[[np.ndarray], np.ndarray]
 
+OVERSHOOT = 0.5825971579390106  # -zeta(1/2)/sqrt(2 pi), of a random walk beyond a barrier, in its steps
 SHORTEST = 0.5  # diagonals shorter than this do not occur
 ANGULAR_MOBILITY = 2.0  # D_psi / D
 
@@ -69,7 +74,24 @@ def first_passage(free: Energy, wall: float, start: float, end: float, *, diffus
     return float(trapezoid(np.exp((free(ahead) - zero) / kT) * weight, ahead) / diffusion)
 
 
-def flip_rates(first: Energy, second: Energy, cutoff: float, *, kT: float = 1.0, mobility: float = 1.0) -> FlipRates:
+def core_angle(cutoff: float, diffusion: float, interval: float = 0.0) -> float:
+    """Angle at which the first diagonal counts as formed; the second one's is pi minus it.
+
+    Raises:
+        ValueError: if both diagonals could be formed at once, or looks are so rare that no core is left.
+
+    >>> round(core_angle(1.0, 2.0), 6) == round(np.pi / 3, 6)
+    True
+    """
+    angle = 2 * np.arcsin(min(cutoff, 1.5) / 2) - OVERSHOOT * np.sqrt(2 * diffusion * interval)
+    if not 2 * np.arcsin(SHORTEST / 2) < angle < np.pi / 2:
+        raise ValueError(f"a cutoff of {cutoff:g} seen every {interval:g} does not tell the two diagonals apart")
+    return float(angle)
+
+
+def flip_rates(
+    first: Energy, second: Energy, cutoff: float, *, kT: float = 1.0, mobility: float = 1.0, interval: float = 0.0
+) -> FlipRates:
     """Rates and free-energy difference of the flip.
 
     Args:
@@ -78,9 +100,10 @@ def flip_rates(first: Energy, second: Energy, cutoff: float, *, kT: float = 1.0,
         cutoff: r_c, length below which a diagonal is formed [diameter], less than sqrt(2).
         kT: temperature.
         mobility: of a disc, D = mobility kT.
+        interval: time between looks at the ring [diameter^2/D at mobility 1].
 
     Raises:
-        ValueError: if both diagonals could be formed at once.
+        ValueError: as `core_angle`.
 
     >>> from matterlearn.theory.cluster_integrals import morse
     >>> bond = lambda r: morse(r, depth=4.0, alpha=10.0)
@@ -88,10 +111,12 @@ def flip_rates(first: Energy, second: Energy, cutoff: float, *, kT: float = 1.0,
     >>> abs(rates.free_energy) < 1e-6 and round(rates.forward, 3) == round(rates.backward, 3)
     True
     """
-    if not 1.0 < cutoff < np.sqrt(2.0):
-        raise ValueError(f"a cutoff of {cutoff:g} does not tell the diagonals apart; it lies between 1 and 1.414")
-    low, a = 2 * np.arcsin(SHORTEST / 2), 2 * np.arcsin(cutoff / 2)
-    settings = {"diffusion": ANGULAR_MOBILITY * mobility * kT, "kT": kT}
-    there = first_passage(lambda y: free_energy(y, first, second, kT=kT), low, a, np.pi - a, **settings)
-    back = first_passage(lambda y: free_energy(y, second, first, kT=kT), low, a, np.pi - a, **settings)
-    return FlipRates(1 / there, 1 / back, float(kT * np.log(there / back)))
+    diffusion = ANGULAR_MOBILITY * mobility * kT
+    low, a = 2 * np.arcsin(SHORTEST / 2), core_angle(cutoff, diffusion, interval)
+
+    def time(here: Energy, there: Energy) -> float:
+        free = lambda angle: free_energy(angle, here, there, kT=kT)  # noqa: E731
+        return first_passage(free, low, a, np.pi - a, diffusion=diffusion, kT=kT)
+
+    forth, back = time(first, second), time(second, first)
+    return FlipRates(1 / forth, 1 / back, float(kT * np.log(forth / back)))
