@@ -87,7 +87,7 @@ def _spread(rows, count: int) -> list[int]:
 
 
 PROJECTIONS = {
-    "bounds": lambda c, theta: optax.projections.projection_box(theta, c.low, c.high),
+    "bounds": _flat(lambda c, flat: optax.projections.projection_box(flat, c.low, c.high)),
     "budget": lambda c, theta: optax.projections.projection_l1_ball(theta, c.total),
     "sparsity": _flat(_sparse),
     "ties": _flat(_tied),

@@ -2,7 +2,8 @@
 
 For n ≤ 6 particles: the rigid clusters with the most contacts (six discs: parallelogram, chevron, triangle, 9
 contacts; six spheres: octahedron, tri-tetrahedron, 12 contacts). Populations are fractions among those, with the
-standard error over replicas (jackknife of the ratio), beside the exact limit of sticky spheres.
+standard error over replicas (jackknife of the ratio), beside the exact limit of sticky spheres if all are of one
+species; ``cluster_yield`` has it for any couplings.
 
 Source: [meng2010free], [perry2015two]; theory in ``matterlearn.theory.clusters``. Limits: at most six particles.
 """
@@ -27,7 +28,7 @@ class ClusterShapes(Observable):
 
     table: Int[Array, " graph"]
     shapes: tuple[str, ...] = eqx.field(static=True)
-    theory: tuple[float, ...] = eqx.field(static=True)
+    theory: tuple[float, ...] | None = eqx.field(static=True)
     discard: float = eqx.field(static=True)
 
     def __call__(self, system: ParticleSystem, drive, state):
@@ -50,11 +51,13 @@ class ClusterShapes(Observable):
         spread = np.sum((leave_one_out - leave_one_out.mean(0)) ** 2, 0)
         sem = np.sqrt((n - 1) / n * spread) if n > 1 else total * np.nan
         name, words = "cluster_shape_population", "population among complete clusters"
-        return [
+        found = [
             Summary(name, ("shape",), population, "1", words),
             Summary(f"{name}_sem", ("shape",), sem, "1", f"standard error of the {words}"),
-            Summary(f"{name}_theory", ("shape",), np.array(self.theory), "1", "sticky limit, exact"),
         ]
+        if self.theory is not None:
+            found.append(Summary(f"{name}_theory", ("shape",), np.array(self.theory), "1", "sticky limit, exact"))
+        return found
 
 
 class Config(Spec):
@@ -88,7 +91,8 @@ class Config(Spec):
         table = np.full(len(codes), -1)
         for k, shape in enumerate(known):
             table[names == shape] = k
+        theory = tuple(map(float, known.values())) if system.species_count == 1 else None
         return ClusterShapes(
             "cluster_shape", ("shape",), "1", "rigid cluster formed", self.every,
-            jnp.asarray(table), tuple(known), tuple(map(float, known.values())), self.discard,
+            jnp.asarray(table), tuple(known), theory, self.discard,
         )  # fmt: skip
