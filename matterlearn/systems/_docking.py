@@ -54,11 +54,12 @@ class Docks(eqx.Module):
         """
         if not len(self.kinds):
             return (jnp.zeros(3), partner), jnp.zeros((), bool)
-        which, widen, shifts, turns = jax.random.split(key, 4)
+        which, widen, steps = jax.random.split(key, 3)
         fits = self._roles(kinds)
-        role, dock = jnp.divmod(jax.random.categorical(which, jnp.where(fits, 0.0, -jnp.inf).ravel()), fits.shape[1])
+        order = jnp.where(fits, jax.random.uniform(which, fits.shape), -1.0)
+        role, dock = jnp.divmod(jnp.argmax(order), fits.shape[1])  # one of those that fit, each as likely
         width = jnp.asarray(WIDTHS, float)[jax.random.randint(widen, (), 0, len(WIDTHS))]
-        shift, turn = width[0] * jax.random.normal(shifts, (3,)), width[1] * jax.random.normal(turns, (3,))
+        shift, turn = width[:, None] * jax.random.normal(steps, (2, 3))
         extra, arm = quaternion.exp(turn), self.arm[dock]
         away = self.translation[dock] + shift + arm - _rotated(extra, arm)  # of the second from the first
         rotation = quaternion.multiply(extra, self.rotation[dock])

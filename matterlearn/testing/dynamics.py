@@ -12,11 +12,11 @@ from matterlearn.core.dynamics import AbstractDynamics, advance, potential
 from matterlearn.testing._examples import Counted, WellState, agree, same_bits, trap, well
 
 LONG = 2000  # steps: many relaxation times of the trap at the time step of a sensible example
-SAMPLES = 8000
+REPLICAS = 2000  # of four particles each
 
 
-def _run(dynamics: AbstractDynamics, system, drive, x, steps):
-    key = jax.random.key(0)
+def _run(dynamics: AbstractDynamics, system, drive, x, steps, seed=0):
+    key = jax.random.key(seed)
     start = dynamics.init(jax.random.fold_in(key, 2**31), system, drive, x)
     return advance(key, system, dynamics, drive, start, steps)
 
@@ -24,14 +24,20 @@ def _run(dynamics: AbstractDynamics, system, drive, x, steps):
 _run_compiled = eqx.filter_jit(_run)
 
 
+@eqx.filter_jit
+def _replicas(dynamics, system, drive, x, steps):
+    """Many ends from one start."""
+    return jax.vmap(lambda seed: _run(dynamics, system, drive, x, steps, seed))(jnp.arange(REPLICAS))
+
+
 def samples_the_boltzmann_law(config: Any) -> None:
     """In a trap, from its bottom, coordinates reach the variance kT/k; only if ``stationary`` says so."""
     dynamics = config.build()
     if dynamics.stationary != "boltzmann":
         return
-    system = well(1.0, SAMPLES)
+    system = well(1.0)
     x = jax.tree.map(jnp.zeros_like, system.init_state(jax.random.key(0)))
-    end = _run_compiled(dynamics, system, trap(x, 3.0), x, jnp.asarray(LONG)).x
+    end = _replicas(dynamics, system, trap(x, 3.0), x, jnp.asarray(LONG)).x
     kT = float(dynamics.kT(jnp.zeros(())))
     for name, leaf in end._asdict().items():
         ratio = float(jnp.mean(leaf**2)) * 4.0 / kT
