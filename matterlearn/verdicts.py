@@ -148,7 +148,7 @@ def _parse(tree: xr.DataTree, name: str) -> tuple[str, str, xr.Dataset]:
     """Variable, reduction and the dataset that has it; the root is asked first."""
     stem, _, ending = name.rpartition("_")
     tries = [(name, "")] if ending not in REDUCTIONS else [(name, ""), (stem, ending)]
-    datasets = [node.to_dataset(inherit=False) for node in tree.subtree]
+    datasets = [node.to_dataset() for node in tree.subtree]
     for variable, how in tries:
         for dataset in datasets:
             derived = variable == "cross_overlap" and {"overlap", "cue"} <= set(dataset.variables)
@@ -236,7 +236,7 @@ def summary(tree: xr.DataTree) -> list[Row]:
     for path in ("/", "/before", "/learning", "/design"):
         if path not in [node.path for node in tree.subtree]:
             continue
-        dataset = tree[path].to_dataset(inherit=False)
+        dataset = tree[path].to_dataset()
         for name in _reported(dataset):
             for where in _selections(dataset, name):
                 rows.append(_row(tree, name, where))
