@@ -38,6 +38,13 @@ class Docks(eqx.Module):
         arm = jnp.einsum("dij,dj->di", quaternion.matrix(rotation), jnp.asarray(vectors[:, 2]))
         return cls(jnp.asarray(kinds, int).reshape(-1, 2), jnp.asarray(vectors[:, 0]), rotation, arm)
 
+    def pose(self, dock: int) -> tuple[tuple[int, int], Pose]:
+        """Host side: first and second kind, and the pose, as :meth:`of` got them."""
+        turn = quaternion.log(self.rotation[dock])
+        pivot = quaternion.matrix(self.rotation[dock]).T @ self.arm[dock]
+        first, second = self.kinds[dock].tolist()
+        return (first, second), Pose(*(tuple(v.tolist()) for v in (self.translation[dock], turn, pivot)))
+
     def _roles(self, kinds: Kinds) -> Bool[Array, "role dock"]:
         """Docks that fit when the mover is the second body (first row), and when it is the first."""
         mover, partner = kinds

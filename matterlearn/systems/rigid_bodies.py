@@ -31,7 +31,7 @@ Example:
     False
 """
 
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -48,10 +48,10 @@ from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Problem, Spec
 from matterlearn.systems._docking import Docks
 from matterlearn.systems._pair_potentials import MorseWell
+from matterlearn.systems._rigid_shapes import Dock, Shape, Shapes
 from matterlearn.theory import rigid_dimer
 
 SKIN = 0.5  # of the neighbour list, units of length
-NOWHERE = -1e6  # radius of a sphere that is only there to fill a table
 
 
 class RigidState(NamedTuple):
@@ -59,26 +59,6 @@ class RigidState(NamedTuple):
 
     position: Float[Array, "particle 3"]
     rotation: Float[Array, "particle 4"]
-
-
-class Shapes(eqx.Module):
-    """Sites of every kind of body in its own frame, filled up to equal numbers with sites that do nothing."""
-
-    spheres: Float[Array, "kind sphere 3"]
-    radii: Float[Array, "kind sphere"]
-    patches: Float[Array, "kind patch 3"]
-    colours: Int[Array, "kind patch"]  # one more than there are: none
-
-    @classmethod
-    def of(cls, bodies: list[rigid_dimer.Body], colours: int) -> "Shapes":
-        """Tables of the given bodies."""
-        most = [max(map(len, sites)) for sites in ([b.spheres for b in bodies], [b.patches for b in bodies])]
-        spheres, patches = (np.zeros((len(bodies), n, 3)) for n in most)
-        radii, painted = np.full(spheres.shape[:2], NOWHERE), np.full(patches.shape[:2], colours)
-        for k, body in enumerate(bodies):
-            spheres[k, : len(body.spheres)], radii[k, : len(body.spheres)] = body.spheres, body.radius
-            patches[k, : len(body.patches)], painted[k, : len(body.patches)] = body.patches, body.colours
-        return cls(*map(jnp.asarray, (spheres.astype(float), radii, patches, painted)))
 
 
 class RigidBodies(AbstractSystem):
@@ -153,11 +133,12 @@ class RigidBodies(AbstractSystem):
 
     def _coupling_table(self) -> Float[Array, "kind kind patch patch"]:
         """J of every two patches of every two kinds."""
-        seen = jnp.pad(unpack(self._seen()), (0, 1))  # the last colour is none
+        seen = jnp.pad(unpack(self.seen()), (0, 1))  # the last colour is none
         colours = self.shapes.colours
         return seen[colours[:, None, :, None], colours[None, :, None, :]]
 
-    def _seen(self):
+    def seen(self) -> Float[Array, " pair"]:
+        """Packed couplings, zero where two colours do not see each other."""
         return jnp.where(self.interacting, self.coupling, 0.0)
 
     def displace(self, x: RigidState, step: RigidState) -> RigidState:
@@ -214,32 +195,21 @@ class RigidBodies(AbstractSystem):
 
     def named_couplings(self):
         """The symmetric matrix over colours."""
-        return {"couplings": (("colour", "colour_other"), unpack(self._seen()))}
+        return {"couplings": (("colour", "colour_other"), unpack(self.seen()))}
+
+    def bodies(self) -> list[rigid_dimer.Body]:
+        """Host side: the kinds of bodies, as ``theory.rigid_dimer`` has them."""
+        return self.shapes.bodies()
+
+    def forces(self) -> rigid_dimer.Forces:
+        """Host side: laws of spheres and patches, as ``theory.rigid_dimer`` has them."""
+        well = self.well
+        return rigid_dimer.Forces(float(self.repulsion), self.exponent, float(well.steepness), well.onset, well.cutoff)
 
     def mobility(self) -> RigidState:
         """Translation 1, rotation the same about every axis."""
         return RigidState(jnp.ones(()), self.rotational_mobility)
 
-
-
-Point = Annotated[list[float], Field(min_length=3, max_length=3)]
-
-
-class Shape(Spec):
-    """One kind of body."""
-
-    spheres: list[Point] = Field(min_length=1, description="centres of repulsive spheres, in the body's frame")
-    radius: float = Field(default=1.0, gt=0, description="radius of the spheres")
-    patches: list[Point] = Field(default=[], description="patches, in the body's frame")
-    colours: list[int] = Field(default=[], description="colour of each patch, from 0")
-
-
-class Dock(Spec):
-    """A bound pose of two bodies."""
-
-    bodies: tuple[int, int] = Field(description="kinds of the first and of the second body, from 0")
-    translation: Point = Field(description="centre of the second in the frame of the first")
-    turn: Point = Field(default=[0.0, 0.0, 0.0], description="its rotation vector there, radians")
 
 
 class Config(Spec):

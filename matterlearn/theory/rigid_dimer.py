@@ -16,20 +16,18 @@ six integrals by importance sampling: shift and rotation vector v from a docked 
 of normal laws of several widths; dOmega = 2 (1 - cos|v|)/|v|^2 d^3v. Turning about the patches that meet, not
 about the centre, makes shift and turn nearly independent in the bound state, which is worth a factor of 20 in
 effective samples. The shell U = 0 moves with J; its share is measured by common random numbers and is small,
-since e^{-U} = 1 there. In a periodic box that holds just the two, exactly,
-
-    P_bound = K/(K + V - B),      B = int (1 - e^{-U}) [U >= 0] + int [U < 0].
+since e^{-U} = 1 there. What bodies take from each other's room is in `dimer_crowding`.
 
 Units: energy kT_ref, length arbitrary but one throughout, K length^3.
 Source: derived; the published dimer is that of [curatolo2023computational].
-Limits: bound poses must lie near one docked pose, within about a unit of length and a radian.
+Limits: bound poses must lie near one docked pose, within about a unit of length and a radian. At a coupling
+    that is exactly 0 the shell is a finite region, where only that coupling decides the sign of U.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial.transform import Rotation
 from scipy.special import logsumexp
 
 from .yields import FiniteYield, heterodimer_yield
@@ -314,46 +312,6 @@ def _shell(samples, coupling, unit, kT, step):
     ends = [samples.weights(coupling + way * step * unit, kT) for way in (0.5, -0.5)]
     moved = (ends[0] > 0) != (ends[1] > 0)
     return float(np.sum((ends[0] - ends[1])[moved]) / (step * samples.drawn))
-
-
-class Blocked(NamedTuple):
-    """Room B that a body takes from another, and its standard error [length^3]."""
-
-    value: float
-    error: float
-
-
-def blocked_room(
-    first: Body, second: Body, coupling, *, forces: Forces = PUBLISHED, kT: float = 1.0, samples: int = 200_000,
-    seed: int = 0,
-) -> Blocked:  # fmt: skip
-    """B of the module's docstring, from poses uniform in the ball that the bodies can reach.
-
-    >>> B = blocked_room(*facing_trimers(), like_colours(3, -8.0), samples=20_000)
-    >>> 100 < B.value < 130
-    True
-    """
-    coupling = np.asarray(coupling, float)
-    reach = _extent(first, forces) + _extent(second, forces)
-    random = np.random.default_rng(seed)
-    lost = []
-    for start in range(0, samples, BATCH):
-        n = min(BATCH, samples - start)
-        way = random.normal(size=(n, 3))
-        radius = reach * random.random(n) ** (1 / 3)
-        translation = way / np.linalg.norm(way, axis=1, keepdims=True) * radius[:, None]
-        rotation = Rotation.random(n, random).as_matrix()
-        colours = int((np.sqrt(8 * len(coupling) + 1) - 1) / 2 + 0.5)
-        energy = pair_terms(first, second, translation, rotation, forces, colours).energy(coupling)
-        lost.append(np.where(energy < 0, 1.0, -np.expm1(-np.maximum(energy, 0.0) / kT)))
-    lost = 4 * np.pi / 3 * reach**3 * np.concatenate(lost)
-    return Blocked(float(lost.mean()), float(lost.std(ddof=1) / np.sqrt(samples)))
-
-
-def _extent(body: Body, forces: Forces) -> float:
-    """Distance from the centre beyond which a body is not felt halfway to another."""
-    patches = np.linalg.norm(body.patches, axis=-1).max(initial=0.0) + forces.cutoff / 2
-    return max(np.linalg.norm(body.spheres, axis=-1).max(initial=0.0) + body.radius, patches)
 
 
 def like_colours(colours: int, coupling: float) -> Float[np.ndarray, " pair"]:
