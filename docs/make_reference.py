@@ -8,7 +8,19 @@ import sys
 from pathlib import Path
 
 from matterlearn import kinds
-from matterlearn.scenario import Expectation, Learning, Optimizer, Run
+from matterlearn.sections import (
+    Bounds,
+    Budget,
+    Design,
+    DistinctSpecies,
+    Expectation,
+    Learning,
+    Optimizer,
+    Run,
+    Sparsity,
+    Term,
+    Ties,
+)
 
 PAGE = Path(__file__).with_name("scenario-reference.md")
 TITLES = {
@@ -17,22 +29,28 @@ TITLES = {
     "tasks": "task: what is asked of the matter",
     "rules": "learning.rule: how couplings move",
     "observables": "observe: what is measured",
+    "design": "design.estimator: how averages are differentiated",
 }
 
 
 def page() -> str:
     """The whole page as markdown."""
     parts = ["# Scenario reference", "", "Generated from the models by `python docs/make_reference.py`.", ""]
-    parts += ["A scenario has `title`, `system`, `dynamics` and `run`; `task`, `learning`, `observe`, `expect`,",
+    parts += ["A scenario has `title`, `system`, `dynamics` and `run`; `task`, `learning`, `design`, `observe`, `expect`,",
               "`description` and `references` are optional.", ""]  # fmt: skip
     for family, title in TITLES.items():
         parts += [f"## {title}", ""]
         for kind in kinds.kinds(family):
             parts += [f"### `kind: {kind}`", "", kinds.describe(family, kind), ""]
             parts += table(kinds.config_class(family, kind))
-    models = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "expect.*": Expectation}
+    models = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "design": Design,
+              "design.objective": Term, "expect.*": Expectation}  # fmt: skip
     for title, model in models.items():
         parts += [f"## {title}", "", *table(model)]
+    parts += ["## design.constraints", ""]
+    for model in (Bounds, Budget, Sparsity, Ties, DistinctSpecies):
+        kind = kind_of(model.model_json_schema()["properties"]["kind"])
+        parts += [f"### `kind: {kind}`", "", str(model.__doc__), "", *table(model)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -54,6 +72,8 @@ def kind_of(entry: dict) -> str:
         return " or ".join(kind_of(option) for option in entry.get("anyOf", entry.get("oneOf")))
     if "$ref" in entry:
         return entry["$ref"].split("/")[-1]
+    if "const" in entry:
+        return str(entry["const"])
     if "enum" in entry:
         return ", ".join(f"`{value}`" for value in entry["enum"])
     if entry.get("type") == "array":

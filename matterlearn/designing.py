@@ -15,6 +15,7 @@ import optax
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.system import couplings, with_couplings
 from matterlearn.design._constraints import project
+from matterlearn.design._diagnostics import length_of
 from matterlearn.design._estimator import Setup, evaluate
 from matterlearn.design._objective import Objective, Term
 from matterlearn.design._sensitivity import Sensitivity, sensitivity
@@ -133,10 +134,9 @@ class Design:
         return carry._replace(distrusted=jnp.asarray(doubts, jnp.int32))
 
     def _records(self, carry: DesignCarry, found, numbers: dict[str, float], update: int) -> dict[str, np.ndarray]:
-        noise = [leaf for leaf in jax.tree.leaves(found.gradient_sem)]
         traces: dict[str, Any] = {
             "update": update, "loss": found.loss, "loss_sem": found.loss_sem,
-            "gradient_norm": optax.global_norm(found.gradient), "gradient_noise": optax.global_norm(noise),
+            "gradient_norm": length_of(found.gradient), "gradient_noise": length_of(found.gradient_sem),
             "tail_index": found.tail_index, "clipped": found.clipped, "estimator": carry.using,
         }  # fmt: skip
         for name in dict.fromkeys(n for estimator in self.estimators for n in estimator.reports):

@@ -26,12 +26,12 @@ BEFORE, AFTER = style.ORANGE, style.BLUE
 
 
 def _node(tree: xr.DataTree, path: str) -> xr.Dataset | None:
-    return tree[path].to_dataset(inherit=False) if path in [node.path.strip("/") for node in tree.subtree] else None
+    return tree[path].to_dataset() if path in [node.path.strip("/") for node in tree.subtree] else None
 
 
 def _band(axes: Axes, x, array: xr.DataArray, error: xr.DataArray | None, colour: str, name: str) -> None:
     """A curve with its standard error where there is one."""
-    if error is not None and bool(np.isfinite(error).any()):
+    if error is not None and bool((np.isfinite(error) & (error > 0)).any()):
         axes.fill_between(x, array - error, array + error, color=colour, alpha=0.3, lw=0)
     axes.plot(x, array, color=colour, label=name)
 
@@ -48,6 +48,7 @@ def loss(tree: xr.DataTree) -> Figure | None:
     panels[0].set(xlabel="update", ylabel="loss")
     if float(node["loss"].min()) > 0 and float(node["loss"].max() / node["loss"].min()) > 30:
         panels[0].set_yscale("log")
+        panels[0].set_ylim(0.3 * float(node["loss"].min()), 3 * float(node["loss"].max()))
     for axes, name in zip(panels[1:], averages, strict=False):
         _average(axes, node, name)
     if "gradient_norm" in node:
@@ -93,10 +94,12 @@ def trust(tree: xr.DataTree) -> Figure | None:
         axes.plot(response["path_step"], response[f"sensitivity_{which}"], color=colour, label=which)
     axes.set(xlabel="step of the trajectory", ylabel="sensitivity |dx/dθ| (σ/$kT_{ref}$)", yscale="log")
     style.legend_above(axes)
-    index = node["tail_index"].where(np.isfinite(node["tail_index"]))
-    panels[1].plot(node["update"], index, color=style.BLUE, marker="o", ls="", ms=3)
-    panels[1].axhline(2, color="black", ls="--", lw=1.5, label="below: no variance")
-    panels[1].set(xlabel="update", ylabel="tail index of the gradients")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, high / 100), high)
+    shape = 1 / node["tail_index"].where(node["tail_index"] > 0.1, 0.1)
+    panels[1].plot(node["update"], shape, color=style.BLUE, marker="o", ls="", ms=3)
+    panels[1].axhline(0.5, color="black", ls="--", lw=1.5, label="above: no variance")
+    panels[1].set(xlabel="update", ylabel="tails of the gradients, 1/α")
     style.legend_above(panels[1])
     return figure
 

@@ -15,7 +15,7 @@ from matterlearn.cli import main
 from matterlearn.errors import ScenarioError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FAMILIES = ("system", "dynamics", "rule", "task", "observable")
+FAMILIES = ("system", "dynamics", "rule", "task", "observable", "estimator")
 SCENARIO = """\
 title: All templates together
 system: {kind: "my_system:Config", count: 40, stiffness: 4.0}

@@ -75,6 +75,11 @@ def growth_rate(times: Float[Array, " time"], norms: Float[Array, "replica time"
     return jnp.sum(centred * log) / jnp.sum(centred**2)
 
 
+def length_of(tree) -> Float[Array, ""]:
+    """Euclidean norm over all numbers of a tree."""
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
+
+
 def norm_of(tree) -> Float[Array, ""]:
     """Root mean square over all numbers of a tree."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]

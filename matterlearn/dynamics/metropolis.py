@@ -23,7 +23,7 @@ from pydantic import Field
 
 from matterlearn.core.bits import integer, uniform
 from matterlearn.core.matter import check_matter
-from matterlearn.core.sampler import AbstractMove, Sampler, colour_by_colour
+from matterlearn.core.sampler import AbstractMove, Sampler, all_energies, colour_by_colour
 from matterlearn.core.schedule import schedule
 from matterlearn.spec import PositiveSchedule, Spec
 

@@ -74,7 +74,9 @@ class Config(Spec):
     """A landscape in a scenario."""
 
     kind: Literal["landscape"]
-    coefficients: list[float] = Field(min_length=1, max_length=12, description="c_1, c_2, … in kT_ref/σⁿ")
+    coefficients: list[float] = Field(
+        min_length=1, max_length=12, description="c_1, c_2, … in kT_ref/σⁿ", examples=[[0.0, 0.5], [0.2, -6.0, 0.0, 3.0]]
+    )
     particles: Annotated[int, Field(ge=1, le=10**6, description="independent particles")] = 1
     dimension: Literal[1, 2, 3] = 1
 
