@@ -1,9 +1,20 @@
 """Inverse phase diagrams: published programs, their closed forms, and the landscapes they promise."""
 
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from matterlearn.core.dynamics import DynState
+from matterlearn.core.lattice_kernel import LatticeState
+from matterlearn.observables.coexistence_mismatch import Config as MismatchConfig
+from matterlearn.observables.coexistence_mismatch import dilute_phase, mismatch
+from matterlearn.observables.phase_composition import Config as CompositionConfig
+from matterlearn.observables.phase_composition import inside
+from matterlearn.systems.lattice_condensate import Config as LatticeConfig
 from matterlearn.theory import flory_huggins, phase_programs
 from matterlearn.theory.phase_programs import design, equimolar, landscape
 
@@ -127,3 +138,73 @@ def test_what_cannot_be():
     phases = np.concatenate([equimolar([[0], [1], [2]], 3), equimolar([[0, 1, 2]], 3)])
     with pytest.raises(ValueError, match="no pair interactions"):
         design(phases)
+
+
+def test_mismatch_vanishes_where_phases_coexist_and_only_there():
+    """The convex program's answer has none; pressures, potentials and traces fail one at a time when disturbed."""
+    phases = equimolar([[0, 1], [0, 2]], 3, 0.9)
+    with jax.enable_x64(True):
+        measure = lambda eps: np.asarray(mismatch(jnp.asarray(eps), phases, 0.01))  # noqa: E731
+        found = phase_programs.design_coexisting(phases).interactions
+        assert measure(found).max() < 1e-5
+        weaker = measure(0.97 * found)
+        assert weaker[1] > 1e-3 and weaker[0] < 1e-10
+        lopsided = found + 0.2 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])
+        assert measure(lopsided)[0] > 1e-4
+        friendly = found.copy()
+        friendly[1, 2] = friendly[2, 1] = 0.0
+        assert measure(friendly)[2] > 1.0
+        potential = phase_programs.exchange_potential(phase_programs.tolerated(phases, 0.01), found, 1)
+        assert np.ptp(potential[:, 0]) < 0.02
+
+
+def test_mismatch_has_the_slope_of_its_differences():
+    phases = equimolar([[0, 1], [0, 2]], 3, 0.9)
+    rng = np.random.default_rng(4)
+    eps, along = rng.normal(-3, 1, (3, 3)), rng.normal(size=(3, 3))
+    eps, along = eps + eps.T, along + along.T
+    with jax.enable_x64(True):
+        total = lambda t: jnp.sum(mismatch(jnp.asarray(eps) + t * along, phases, 0.01))  # noqa: E731
+        assert float(jax.grad(total)(0.0)) == pytest.approx(float(total(1e-6) - total(-1e-6)) / 2e-6, rel=1e-6)
+
+
+def test_dilute_phase_of_one_species_is_that_of_the_symmetric_lattice_gas():
+    """On the line mu = eps/2 the lattice gas is symmetric; its dilute binodal is exact."""
+    eps = -5.0
+    with jax.enable_x64(True):
+        gas = dilute_phase(jnp.array([eps / 2]), jnp.array([[eps]]))
+    assert float(gas[0]) == pytest.approx(flory_huggins.symmetric_binodal(-eps / 2), rel=1e-6)
+
+
+def test_compositions_inside_two_slabs_are_exact():
+    """Two slabs of known composition and solvent between them: what stands inside is counted, interfaces are not."""
+    rng = np.random.default_rng(0)
+    sites = np.zeros((8, 8, 32), np.int8)
+    sites[..., 1:11] = rng.choice([0, 1, 2], p=[0.1, 0.5, 0.4], size=(8, 8, 10))
+    sites[..., 17:27] = rng.choice([0, 1, 3], p=[0.1, 0.4, 0.5], size=(8, 8, 10))
+    phases = [[0.45, 0.45, 0.0], [0.45, 0.0, 0.45]]
+    system = LatticeConfig(kind="lattice_condensate", shape=[8, 8, 32], species=3).build(None)
+    built = CompositionConfig(kind="phase_composition", phases=phases).build(system, None)
+    state = DynState(LatticeState(jnp.asarray(sites)), jnp.zeros((), jnp.int32))
+    found = np.asarray(built(system, None, state))
+    share = lambda block: np.bincount(block.ravel(), minlength=4) / block.size  # noqa: E731
+    bulk = np.asarray(inside(system.lattice, jnp.asarray(sites), built.targets))
+    for phase, (first, last) in enumerate([(1, 11), (17, 27)], start=1):
+        layers = np.flatnonzero(bulk[..., phase].any(axis=(0, 1)))
+        assert layers.min() >= first and layers.max() < last and len(layers) >= 6
+        counted = np.array([(sites == s)[bulk[..., phase] > 0].mean() for s in range(4)])
+        np.testing.assert_allclose(found[phase], counted, atol=1e-6)
+        np.testing.assert_allclose(found[phase], share(sites[..., first + 2 : last - 2]), atol=0.06)
+    assert found[0].tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert list(built.coords()["phase"]) == ["dilute", "1+2", "1+3"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "complaint"),
+    [([[0.5, 0.4]], "fractions per phase"), ([[0.5, 0.5, 0.1]], "room for solvent"), ([[0.5, 0.4, 0.0]], "belongs to")],
+)
+def test_complaints(phases, complaint):
+    scenario = SimpleNamespace(system=LatticeConfig(kind="lattice_condensate", shape=[4, 4, 4], species=3))
+    for config in (MismatchConfig(kind="coexistence_mismatch", phases=phases),
+                   CompositionConfig(kind="phase_composition", phases=phases)):  # fmt: skip
+        assert any(complaint in problem.message for problem in config.check(scenario))

@@ -32,6 +32,7 @@ Limits: mean field. The dilute phase has P = phi_T0/L > 0, not 0: for short mole
     coexist with each other but are metastable against it.
 """
 
+import importlib.util
 from typing import NamedTuple
 
 import numpy as np
@@ -206,6 +207,11 @@ def _phase(cp, eps, mu, sizes, target, filled, lowest, curvature) -> list:
     if own.sum() > 1:  # else it follows from the pressure, and an interior-point method wants an interior
         found.append(cp.diag(eps)[own] >= lowest)
     return found if own.all() else [*found, owed[~own] >= 0]
+
+
+def solvable() -> bool:
+    """Whether cvxpy is installed."""
+    return importlib.util.find_spec("cvxpy") is not None
 
 
 def _cvxpy():
