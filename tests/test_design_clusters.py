@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import spsolve
 
+from matterlearn.core.dynamics import DynState
 from matterlearn.core.pair_profile import Quadrature, contact_distance, log_bond_weights
 from matterlearn.core.symmetric import index, pack, unpack
 from matterlearn.errors import ScenarioError
@@ -395,9 +396,9 @@ def test_an_isomer_is_seen_when_all_its_bonds_are_formed():
     observable = isomer.Config(kind="isomer", isomers=[[(0, 2)], [(1, 3)]], dt=1e-3).build(system, task)
     assert len(task.position) == 2 and len(isomers.shape) == 6
     recall = task.recall(jax.random.key(1), system, 8)
-    seen = jax.vmap(lambda x: observable(system, None, type("S", (), {"x": x})))(recall.x)
+    seen = jax.vmap(lambda x: observable(system, None, DynState(x, jnp.zeros((), int))))(recall.x)
     assert np.asarray(seen).sum(1).tolist() == [1] * 8 and np.asarray(seen).sum(0).tolist() == [4, 4]
-    everything = observable(system, None, type("S", (), {"x": system.arrange(jnp.zeros((4, 2)))}))
+    everything = observable(system, None, DynState(system.arrange(jnp.zeros((4, 2))), jnp.zeros((), int)))
     assert not np.asarray(everything).any()  # both at once is neither
 
 

@@ -85,7 +85,8 @@ class Config(Spec):
         """Four isotropic discs whose diagonals cannot both be bonded."""
         system = scenario.system
         yield from check_temperature(self, scenario)
-        if sum(getattr(system, "counts", [])) != 4 or getattr(system, "patches", 1) != 1 or system.dimension != 2:
+        isotropic = sum(getattr(system, "counts", [])) == 4 and getattr(system, "patches", 1) == 1
+        if not isotropic or getattr(system, "dimension", 2) != 2:
             yield Problem(("kind",), "needs four isotropic discs in the plane")
         if len(set(self.ring)) != 4:
             yield Problem(("ring",), "names each of the discs 0, 1, 2, 3 once, in their order along the ring")
@@ -93,7 +94,7 @@ class Config(Spec):
     def build(self, system, task) -> RhombusFlip:
         """The observable."""
         del task
-        words = {"rate": ("D/σ²", "rate of the flip, theory"), "free_energy": ("kT_ref", "F_B − F_A, theory")}
+        words = {"rate": ("D/σ²", "rate of the flip, theory"), "free_energy": ("kT_ref", "free energy gained, theory")}
         diffusion = ANGULAR_MOBILITY * self.kT
         core = core_angle(contact_distance(system), diffusion, self.interval)
         name, labels = f"flip_{self.quantity}", words[self.quantity]
