@@ -117,7 +117,7 @@ class RigidBodies(AbstractSystem):
         """Energy of pairs of bodies; ``separation`` points from the second to the first."""
 
         def distances(a, b):
-            a, b = (jnp.stack(arms).reshape(-1, 3, *separation[0].shape) for arms in (a, b))
+            a, b = (jnp.stack(arms).reshape(len(arms) // 3, 3, *separation[0].shape) for arms in (a, b))
             square = sum((separation[k] + a[:, None, k] - b[None, :, k]) ** 2 for k in range(3))
             return jnp.sqrt(jnp.maximum(square, 1e-12))
 
