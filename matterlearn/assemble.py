@@ -183,12 +183,13 @@ def _trajectory(experiment, recall, recalled) -> Group | None:
     ]
     system = experiment.system
     attrs = {}
+    if hasattr(system, "box"):
+        attrs = {"box": system.box if system.box is not None else "free", "diameter": 1.0,
+                 "patches": getattr(system, "patches", 0)}  # fmt: skip
     if hasattr(system, "bonds"):
         species = np.asarray(recall.system.species)
         variables.append(Variable("species", ("replica", "particle"), species, "1", "species"))
         variables += _bond_table(experiment, recall, frames)
-        attrs = {"box": system.box if system.box is not None else "free", "diameter": 1.0,
-                 "patches": getattr(system, "patches", 0)}  # fmt: skip
     step = Variable("frame_step", ("frame",), recalled["step"][due], "1", "step of the dynamics")
     return Group(variables, {"frame_step": step}, attrs)
 
