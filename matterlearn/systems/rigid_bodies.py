@@ -41,9 +41,10 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from pydantic import Field
 
 from matterlearn.core import quaternion
+from matterlearn.core.assembly import Bonds
 from matterlearn.core.neighbors import Neighbors, allocate, pair_energy, pays, refresh
 from matterlearn.core.space import minimum_image, scatter_points
-from matterlearn.core.symmetric import pack, unpack
+from matterlearn.core.symmetric import index, pack, unpack
 from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Problem, Spec
 from matterlearn.systems._docking import Docks
@@ -95,6 +96,14 @@ class RigidBodies(AbstractSystem):
         everyone, sites = jnp.arange(len(self.species)), self._sites(x)
         pairs = jax.vmap(lambda i: self._energies_with(x, sites, i))(everyone)
         return jnp.where(everyone[:, None] == everyone, 0.0, pairs)
+
+    def bonds(self, x: RigidState, neighbors=None) -> Bonds:
+        """Every two bodies, in contact where their energy is negative; ``pair`` is their packed pair of kinds."""
+        del neighbors
+        first, second = np.triu_indices(len(self.species), 1)
+        kinds = index(self.species[first], self.species[second], len(self.shapes.colours))
+        contact = (self.pair_energies(x)[first, second] < 0).astype(x.position.dtype)
+        return Bonds(jnp.asarray(first), jnp.asarray(second), kinds, contact)
 
     def _energies_with(self, x, sites, i):
         """Energies of body i with every body; with itself, nonsense."""
@@ -216,6 +225,7 @@ class Config(Spec):
     """Rigid bodies in a scenario."""
 
     kind: Literal["rigid_bodies"]
+    dimension: ClassVar[int] = 3
     bodies: Literal["facing_trimers"] | list[Shape] = Field(
         description="the kinds of bodies, or the two of the published dimer", examples=[
             [{"spheres": [[0, 0, 0]], "radius": 0.5, "patches": [[0.5, 0, 0], [-0.3, 0.4, 0]], "colours": [0, 1]},
