@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
+from matterlearn import scenario as scenarios
 from matterlearn import testing
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.system import coupling_gradient
@@ -110,6 +111,16 @@ def test_crystal_of_displaced_particles_has_the_distribution_of_theory():
     z = (g.mean(0) - expected) / (g.std(0, ddof=1) / np.sqrt(len(g)))
     assert np.abs(z[expected > 0.01]).max() < 4
     assert (g.std(0, ddof=1) / np.sqrt(len(g))).max() < 0.01
+
+
+def test_target_of_the_scenario_is_a_honeycomb_of_the_same_density():
+    scenario = scenarios.load("design_lattice_symmetry")
+    (term,), system = scenario.design.objective, scenario.system
+    built = radial_distribution.Config(**term.observable.model_dump()).build(None, None)
+    honey = crystal_distribution.HONEYCOMB
+    ideal = crystal_distribution.radial_distribution(honey, 0.11, built.distances, built.spacing)
+    np.testing.assert_allclose(term.target, ideal * system.particles / (system.particles - 1), atol=6e-4)
+    assert system.particles / system.box**2 == pytest.approx(honey.density, rel=1e-4)
 
 
 @pytest.mark.parametrize(("symmetry", "neighbors", "honey", "close"), [(3, 3, 1.0, 0.0), (6, 6, 0.5, 1.0)])
