@@ -24,14 +24,15 @@ UNITS = {"position": "σ", "orientation": "rad", "couplings": "kT_ref"}
 class Records(NamedTuple):
     """What the stages of a run left: the system they ended with, and their records.
 
-    ``after`` and ``before`` are (how replicas started, records) of a recall with the couplings the run ended or began
-    with; ``response`` says how trajectories respond to the couplings.
+    ``after`` and ``before`` are (how replicas started, records) of a recall with the couplings the run ended with and
+    with those of ``blank``, with which its design began; ``response`` says how trajectories respond to the couplings.
     """
 
     system: AbstractSystem
     after: tuple[Any, dict] = (None, {})
     learned: dict | None = None
     designed: dict | None = None
+    blank: AbstractSystem | None = None
     before: tuple[Any, dict] | None = None
     response: Any = None
 
@@ -50,8 +51,8 @@ def tree(experiment, records: Records, *, precision: str, wall_time: float):
     groups |= _frames("/trajectory", experiment, *records.after)
     if records.designed is not None:
         groups |= designs.groups(experiment, records)
-    if records.before is not None:
-        blank = experiment.system
+    blank = records.blank
+    if blank is not None and records.before is not None:
         groups["/before"] = designs.renamed(_observables(experiment, blank, *records.before, []))
         groups["/couplings_before"] = designs.renamed(_couplings(blank, []))
         groups |= _frames("/trajectory_before", experiment, *records.before)

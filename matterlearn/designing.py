@@ -100,7 +100,7 @@ class Design:
             replicas = 1 if estimator.exact else self.section.replicas
             recall = self.task.recall(jax.random.fold_in(self.key, epoch), self.system, replicas)
             lists = allocate(recall.system, recall.x, int(room))
-            self._made = made, Setup.of(self.dynamics, self.objective, recall, lists)
+            self._made = made, Setup.of(self.system, self.dynamics, self.objective, recall, lists)
         return self._made[1]
 
     def _evaluate(self, carry: DesignCarry, update: int):

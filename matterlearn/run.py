@@ -144,7 +144,7 @@ def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
 
 
 def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
-    """Learning or design (if the scenario has any), then recall, after a design also with the couplings before it."""
+    """Learning and design, if the scenario has them, then recall; before a design, recall with the couplings so far."""
     import jax
 
     from matterlearn.assemble import Records
@@ -160,11 +160,12 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
         carry, learned = run_stage(stage, chunk=None, **settings)
         records = Records(stage.rule.couple(experiment.system, carry.parameters), learned=learned)
     if experiment.scenario.design is not None:
-        stage = _design(experiment, log)
+        stage = _design(experiment, records.system, log)
         carry, designed = run_stage(stage, chunk=None, **settings)
+        blank = stage.designed(stage.start())
         records = Records(
-            stage.designed(carry), designed=designed, response=stage.sensitivity(carry),
-            before=_recall(experiment, stage.designed(stage.start()), "before", settings),
+            stage.designed(carry), learned=records.learned, designed=designed, response=stage.sensitivity(carry),
+            blank=blank, before=_recall(experiment, blank, "before", settings),
         )  # fmt: skip
     return records._replace(after=_recall(experiment, records.system, "recall", settings))
 
@@ -183,15 +184,15 @@ def _learning(experiment: Experiment):
     )  # fmt: skip
 
 
-def _design(experiment: Experiment, log):
+def _design(experiment: Experiment, system, log):
     import jax
 
     from matterlearn.designing import Design
 
     section: Any = experiment.scenario.design
-    key = jax.random.fold_in(experiment.key, 1)
+    key = jax.random.fold_in(experiment.key, 4)
     steps = optimizer(section.optimizer, section.updates)
-    return Design(key, experiment.system, experiment.dynamics, experiment.task, section, steps, log)
+    return Design(key, system, experiment.dynamics, experiment.task, section, steps, log)
 
 
 def _recall(experiment: Experiment, system, name: str, settings: dict):

@@ -152,7 +152,9 @@ Constraint = Annotated[Bounds | Budget | Sparsity | Ties | DistinctSpecies, Fiel
 
 
 class Design(Spec):
-    """Couplings by descent along the gradient of an objective; `run` then validates them with fresh seeds.
+    """Couplings by descent along the gradient of an objective, from those learned before if the scenario also learns.
+
+    `run` then validates them with fresh seeds, and those before the design with the same ones.
 
     Random numbers are drawn anew every `reseed` updates (0: the same ones throughout). `clip` shortens the gradient
     of a single replica. An estimator whose gradient cannot be trusted `patience` times in a row gives way to
@@ -172,9 +174,8 @@ class Design(Spec):
     patience: Natural = Field(default=3, description="distrusted updates in a row before the fallback takes over")
 
     def check(self, scenario):
-        """Nothing else chooses the couplings, and every reduction can be had from the estimators."""
-        if scenario.learning is not None:
-            yield Problem((), "couplings are either learned or designed; drop learning, or drop this")
+        """Every reduction can be had from the estimators."""
+        del scenario
         for name in ("estimator", "fallback"):
             chosen = getattr(self, name)
             able = getattr(chosen, "reductions", ("mean",))

@@ -158,12 +158,6 @@ def test_what_cannot_be_designed_is_refused(scenario, message):
         load(scenario)
 
 
-def test_either_learned_or_designed():
-    learning = {"rule": {"kind": "hebbian_linkers", "rate": 0.1, "saturation": 1.0}}
-    with pytest.raises(ScenarioError, match="either learned or designed"):
-        load(TRAP | {"learning": learning})
-
-
 def test_names_of_scales_and_reductions_are_those_of_the_sections():
     assert set(SCALES) == set(RANGES) and set(REDUCTIONS) == set(ALONG_PATHS)
 

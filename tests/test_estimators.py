@@ -43,7 +43,7 @@ def setup_of(system, dynamics, *terms, replicas=1000, seed=1, x=None):
         recall = recall._replace(x=replicated(x, replicas))
     drive = jax.tree.map(lambda leaf: leaf[0], recall.drive)
     state = DynState(system.init_state(jax.random.key(0)), jnp.zeros((), jnp.int32))
-    return Setup.of(dynamics, Objective.of(terms, system, drive, state), recall)
+    return Setup.of(system, dynamics, Objective.of(terms, system, drive, state), recall)
 
 
 def one_term(observable, **settings):

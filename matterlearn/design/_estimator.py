@@ -33,10 +33,17 @@ class Setup(eqx.Module):
     neighbors: Any = None
 
     @classmethod
-    def of(cls, dynamics: AbstractDynamics, objective: Objective, recall: Recall, neighbors: Any = None) -> "Setup":
-        """From where a task starts its replicas; they all get the same couplings, at full strength."""
-        mask = jax.tree.map(lambda leaf: leaf[0], recall.system).learnable()
-        return cls(dynamics, objective, eqx.partition(recall.system, mask)[1], recall.drive, recall.x, neighbors)
+    def of(
+        cls, system: AbstractSystem, dynamics: AbstractDynamics, objective: Objective, recall: Recall,
+        neighbors: Any = None,
+    ) -> "Setup":  # fmt: skip
+        """From where a task starts its replicas; they all get the couplings of one system, at full strength.
+
+        What a task does to a system for speed alone (tables for the couplings it has) is undone.
+        """
+        systems = jax.tree.unflatten(jax.tree.structure(system), jax.tree.leaves(recall.system))
+        rest = eqx.partition(systems, system.learnable())[1]
+        return cls(dynamics, objective, rest, recall.drive, recall.x, neighbors)
 
     @property
     def replicas(self) -> int:
