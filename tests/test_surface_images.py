@@ -5,14 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from matterlearn import scenario as scenarios
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.errors import ScenarioError
 from matterlearn.kinds import load_kind
 from matterlearn.run import build, run
-from matterlearn.tasks._images import Digits, Patterns
+from matterlearn.tasks._images import Digits, Patterns, kinds
 from matterlearn.theory.pattern_recall import hebbian_accuracy
 
 IMAGES = {"source": "patterns", "count": 3, "corruption": [0.0, 0.1], "copies": 20}
@@ -91,6 +91,39 @@ def test_uniform_layers_are_logistic_regression(experiment):
         assert float(rigid.values) == np.mean(all_logits.argmax(0) == task.images.test_label)
 
 
+def test_awake_every_kind_of_a_class_has_a_species_of_its_own():
+    """One pattern per class is of one kind; three digits of two obvious kinds are told apart, as all of a class are."""
+    twice = build(changed(system={"species": 6}, task={"prototypes": 2}))
+    batch = twice.task.present(jax.random.key(0), twice.system, 0, 7, 1.0)
+    np.testing.assert_array_equal(batch.x.species[:, 1, 0, 0], 1 + 2 * (np.arange(7) % 3))
+    rng, label = np.random.default_rng(0), np.repeat([0, 1], 40)
+    bright = rng.random(80) < 0.5
+    images = np.where(bright[:, None, None], 3, 0) * np.ones((80, 4, 4), int) ^ (rng.random((80, 4, 4)) < 0.1)
+    found = kinds(images, label, 2)
+    for one in (0, 1):
+        assert len(set(zip(found[label == one], bright[label == one], strict=True))) == 2
+    assert not kinds(images, label, 1).any()
+
+
+def test_a_label_is_the_sum_over_its_prototypes():
+    """Exact: the weight of a class is the sum over its species, and its overlap what any of them covers."""
+    with jax.enable_x64(True):
+        twice = build(changed(system={"species": 7}, task={"prototypes": 2}))
+        W = np.random.default_rng(1).normal(size=(7, 32))
+        task, system = twice.task, eqx.tree_at(lambda s: s.surface_coupling, twice.system, jnp.asarray(W))
+        logits = -W[:6, (task.first + task.images.test - 8).reshape(120, -1)].sum(-1)
+        answer = np.asarray(logsumexp(logits.reshape(3, 2, 120), axis=1)).argmax(0)
+        assert float(task.references(system, twice.dynamics)[0].values) == np.mean(answer == task.images.test_label)
+        assert np.any(answer != logits.argmax(0) // 2) or np.any(answer != logits[::2].argmax(0))
+    layer = np.zeros((2, 4, 4), np.int8)
+    layer[1, 0], layer[1, 1, :2], layer[1, 2], layer[1, 3] = 3, 4, 6, 7  # 7 is hidden, as the solvent is
+
+    class State:
+        x = LatticeState(jnp.asarray(layer))
+
+    np.testing.assert_allclose(task.overlap(system, State), [0, 6 / 16, 4 / 16])
+
+
 def test_overlap_is_the_fraction_that_a_label_covers(experiment):
     task, system = experiment.task, experiment.system
     layer = np.zeros((2, 4, 4), np.int8)
@@ -164,7 +197,8 @@ def test_digits_are_divided_by_class():
     [
         ({"system": {"shape": [4, 4], "periodic": False}}, "needs a cubic lattice of two layers"),
         ({"system": {"surface_species": 30}}, "32 surface species are needed"),
-        ({"system": {"species": 2}}, "3 classes need as many species"),
+        ({"system": {"species": 2}}, "3 label species are needed"),
+        ({"task": {"prototypes": 2}}, "6 label species are needed"),
         ({"system": {"periodic": True}}, "must not touch"),
         ({"task": {"images": {"source": "digits"}}}, "digits have 8 x 8 pixels, but the surface is 4 x 4"),
         ({"task": {"images": IMAGES | {"count": 1}, "starts": ["wrong"]}}, "a wrong label needs two classes"),

@@ -2,10 +2,11 @@
 
     python docs/benchmarks/digits.py                          # five divisions; writes the table to standard output
     python docs/benchmarks/digits.py --splits 0 --steps 12000 # one of them, recalled for twice as long
+    python docs/benchmarks/digits.py --scenario digits_prototypes
 
-Each division is the scenario `digits_condensate` with another `task.images.split`: the couplings are learned anew from
-two thirds of the images, and the last third is sampled at equilibrium from two kinds of start. Runs are kept under
-`--out` and are not repeated. One process on one core.
+Each division is the scenario `digits_condensate`, or the one named, with another `task.images.split`: the couplings are
+learned anew from two thirds of the images, and the last third is sampled at equilibrium from two kinds of start. Runs
+are kept under `--out` and are not repeated. One process on one core.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from matterlearn import results  # noqa: E402
 from matterlearn.run import run  # noqa: E402
 from matterlearn.scenario import load  # noqa: E402
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "digits_condensate.yaml"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 COLUMNS = {
     "condensate": "accuracy",
     "from disorder": ("correct", 0),
@@ -44,6 +45,7 @@ def measured(tree, column) -> float:
 def main():
     """Run what has not been run and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--scenario", default="digits_condensate", choices=["digits_condensate", "digits_prototypes"])
     parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, help="steps of recall, if not those of the scenario")
     parser.add_argument("--out", type=Path, default=Path("runs/digits"))
@@ -52,12 +54,12 @@ def main():
     print(f"| split | {' | '.join(COLUMNS)} | CPU s |\n|{'---|' * (len(COLUMNS) + 2)}", flush=True)
     for split in options.splits:
         overrides = [f"task.images.split={split}"] + ([f"run.steps={options.steps}"] if options.steps else [])
-        directory = options.out / f"split-{split}-{options.steps or 'default'}"
+        directory = options.out / f"{options.scenario}-{split}-{options.steps or 'default'}"
         began = time.process_time()
         if (directory / "results.nc").exists():
             tree = results.open(directory / "results.nc")
         else:
-            tree = run(load(SCENARIO, overrides), directory).tree
+            tree = run(load(SCENARIOS / f"{options.scenario}.yaml", overrides), directory).tree
         rows.append([measured(tree, column) for column in COLUMNS.values()])
         spent = time.process_time() - began
         print(f"| {split} | {' | '.join(f'{value:.3f}' for value in rows[-1])} | {spent:.0f} |", flush=True)

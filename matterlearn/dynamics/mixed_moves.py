@@ -1,6 +1,12 @@
 """Several kinds of Monte Carlo moves in turn, for instance exchanges within the lattice and with a reservoir.
 
 Every move leaves the Boltzmann law as it is, so their sequence does; one step is the given number of sweeps of each.
+Beside those that are a dynamics of their own there is ``relabel``: two species trade places on all free sites at once,
+
+    a ↔ b with probability min(1, exp(−ΔE/kT)),
+
+a being the species of a random site and b a random one, as many attempts per sweep as there are values. A condensate is
+carried over into one of another species without the barrier of a nucleus.
 
 | quantity | unit |
 |---|---|

@@ -3,12 +3,14 @@
 Layer 0 of a cubic lattice is the surface: the site of pixel i at grey level ℓ holds the surface species (i, ℓ),
 clamped. The last layer is read: awake it is clamped to the label species of the image's class, asleep and in recall
 it is free, so the couplings learn P(label layer | image). Layers in between, and species beyond the labels, are
-hidden. An image is recognised by what condenses: the label whose species covers most of the last layer.
+hidden. An image is recognised by what condenses: the label whose species cover most of the last layer.
 
-    P(layer is all a | image) ∝ exp(−Σ_i W[a, (i, ℓ_i)]/kT)        if only layers of one species are compared
+    P(label | image) ∝ Σ_{a of the label} exp(−Σ_i W[a, (i, ℓ_i)]/kT)        if only layers of one species are compared
 
-which is multinomial logistic regression, with W the couplings to the surface; ``accuracy_rigid`` is the test accuracy
-of that limit. A layer with disorder in it averages over more.
+with W the couplings to the surface. With one species per label this is multinomial logistic regression. With several,
+its ``prototypes``, training images of a class are sorted by k-means and awake each kind is shown with its own species;
+in recall nobody says which kind an image is, and the sum over them is no linear classifier. ``accuracy_rigid`` is the
+test accuracy of that limit, at kT = 1. A layer with disorder in it averages over more.
 
 Images are scikit-learn's handwritten digits, or random patterns of which the surface shows corrupted copies: then the
 classes are memories, and contact with a damaged pattern recalls the whole one (Hopfield-like association). Beside
@@ -38,7 +40,7 @@ from matterlearn.core.rule import Batch
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._classifiers import baselines
-from matterlearn.tasks._images import Digits, Images, Patterns
+from matterlearn.tasks._images import Digits, Images, Patterns, kinds
 from matterlearn.theory.pattern_recall import hebbian_accuracy
 
 STARTS = ("disordered", "wrong")
@@ -49,7 +51,9 @@ class SurfaceImages(AbstractTask):
 
     images: Images
     first: Int[np.ndarray, "row column"]  # species of every pixel's lowest level
+    prototype: Int[np.ndarray, " image"]  # which of its label's prototypes a training image is shown with
     classes: int = eqx.field(static=True)
+    prototypes: int = eqx.field(static=True)
     starts: tuple[str, ...] = eqx.field(static=True)
 
     @property
@@ -86,7 +90,7 @@ class SurfaceImages(AbstractTask):
         count = len(self.images.train)
         chosen = jax.random.permutation(draw, count)[:replicas] if replicas < count else jnp.arange(replicas) % count
         surface = self.first + jnp.asarray(self.images.train)[chosen]
-        label = 1 + jnp.asarray(self.images.train_label)[chosen]
+        label = jnp.asarray(1 + self.images.train_label * self.prototypes + self.prototype)[chosen]
         drive, x = self._scene(fill, system, surface, label)
         free, _ = self._scene(fill, system, surface)
         return Batch(drive, x, jnp.asarray(duration), free=free)
@@ -97,7 +101,8 @@ class SurfaceImages(AbstractTask):
         chosen = np.arange(replicas) // len(self.starts) % len(images.test)
         start = np.array([STARTS.index(name) for name in self.starts])[np.arange(replicas) % len(self.starts)]
         drive, x = self._scene(key, system, jnp.asarray(self.first + images.test[chosen]))
-        wrong = jnp.asarray(1 + (images.test_label[chosen] + 1) % self.classes, x.species.dtype).reshape(-1, 1, 1, 1)
+        other = 1 + (images.test_label[chosen] + 1) % self.classes * self.prototypes
+        wrong = jnp.asarray(other, x.species.dtype).reshape(-1, 1, 1, 1)
         cover = jnp.asarray(start == STARTS.index("wrong")).reshape(wrong.shape) & ~drive.clamped.species
         x = LatticeState(jnp.where(cover, wrong, x.species))
         systems = replicated(system, replicas)
@@ -111,8 +116,8 @@ class SurfaceImages(AbstractTask):
     def overlap(self, system, state) -> Float[Array, " memory"]:
         """Fraction of the last layer covered by the species of each label."""
         del system
-        labels = jnp.arange(1, self.classes + 1)
-        return jnp.mean(state.x.species[-1].ravel() == labels[:, None], -1)
+        label = (state.x.species[-1].ravel() - 1) // self.prototypes  # −1 is the solvent
+        return jnp.mean(label == jnp.arange(self.classes)[:, None], -1)
 
     def references(self, system: LatticeMixture, dynamics) -> list[Summary]:
         """Accuracy where the layer is all of one species, of ordinary classifiers, and of Hebbian couplings."""
@@ -126,15 +131,16 @@ class SurfaceImages(AbstractTask):
         return [*found, Summary("correct_theory", ("degree",), np.array(exact), "1", words)]
 
     def _rigid(self, system) -> list[Summary]:
-        """Which uniform layer has the lowest energy on every test image."""
+        """Which label's uniform layers have the largest weight on every test image."""
 
         def energies(surface):
             one = lambda label: system.energy(LatticeState(jnp.stack([surface, jnp.full_like(surface, label)])))  # noqa: E731
-            return jax.vmap(one)(1 + jnp.arange(self.classes))
+            return jax.vmap(one)(1 + jnp.arange(self.classes * self.prototypes))
 
-        lowest = jnp.argmin(jax.lax.map(energies, jnp.asarray(self.first + self.images.test)), -1)
+        found = -jax.lax.map(energies, jnp.asarray(self.first + self.images.test))
+        heaviest = jnp.argmax(jax.nn.logsumexp(found.reshape(-1, self.classes, self.prototypes), -1), -1)
         words = "accuracy of the learned couplings if the last layer is of one species"
-        return [Summary("accuracy_rigid", (), np.mean(np.asarray(lowest) == self.images.test_label), "1", words)]
+        return [Summary("accuracy_rigid", (), np.mean(np.asarray(heaviest) == self.images.test_label), "1", words)]
 
 
 class Config(Spec):
@@ -147,6 +153,7 @@ class Config(Spec):
     images: Annotated[Digits | Patterns, Field(discriminator="source")] = Field(
         description="what is printed on the surface", examples=[{"source": "patterns", "count": 2}]
     )
+    prototypes: int = Field(default=1, ge=1, le=100, description="species per label")
     starts: Annotated[list[Literal[STARTS]], Field(min_length=1)] = Field(
         default=["disordered"], description="where recall starts: disorder, or all free sites covered by a wrong label"
     )
@@ -172,8 +179,12 @@ class Config(Spec):
                 f"{needed} surface species are needed (pixels x levels), but system.surface_species is "
                 f"{system.surface_species}",
             )
-        if system.species < self.images.classes:
-            yield Problem(("images",), f"{self.images.classes} classes need as many species, not {system.species}")
+        needed = self.images.classes * self.prototypes
+        if system.species < needed:
+            yield Problem(
+                ("images",),
+                f"{needed} label species are needed (classes x prototypes), but system.species is {system.species}",
+            )
         wraps = system.periodic[0] if isinstance(system.periodic, list) else system.periodic
         if wraps:
             yield Problem(("kind",), "the surface must not touch the last layer: use periodic: [false, …]")
@@ -184,4 +195,6 @@ class Config(Spec):
         """The task."""
         pixels = system.lattice.shape[1:]
         first = 1 + system.mobile + self.images.levels * np.arange(int(np.prod(pixels))).reshape(pixels)
-        return SurfaceImages(self.images.build(pixels), first, self.memories, tuple(self.starts))
+        images = self.images.build(pixels)
+        prototype = kinds(images.train, images.train_label, self.prototypes)
+        return SurfaceImages(images, first, prototype, self.memories, self.prototypes, tuple(self.starts))
