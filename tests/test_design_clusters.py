@@ -402,10 +402,20 @@ def test_an_isomer_is_seen_when_all_its_bonds_are_formed():
     assert not np.asarray(everything).any()  # both at once is neither
 
 
+def test_bonds_that_isomers_share_tell_an_open_ring_apart():
+    system = discs(-5.0, -5.0)
+    open_ring = system.arrange(jnp.array([[0.0, 0.0], [2.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]]))
+    settings = {"kind": "isomer", "isomers": [[(0, 2)], [(1, 3)]], "dt": 1e-3}
+    observables = [isomer.Config(**settings, shared=shared).build(system, None) for shared in ([], RING)]
+    seen = [o(system, None, DynState(open_ring, jnp.zeros((), int))).tolist() for o in observables]
+    assert seen == [[True, False], [False, False]]
+
+
 @pytest.mark.parametrize(
     ("scenario", "override", "told"),
     [
         ("design_kinetics", "observe.0.dt=1e-3", "is not the time step of the dynamics"),
+        ("design_kinetics", "observe.0.shared=[[0, 4]]", "numbered 0 … 3"),
         ("design_kinetics", "observe.1.kT=2", "is not the temperature of the dynamics"),
         ("design_kinetics", "observe.1.ring=[0, 1, 1, 2]", "names each of the discs"),
         ("design_kinetics", "task.contacts=[[0, 4]]", "numbered 0 … 3"),
@@ -461,7 +471,7 @@ def test_four_discs_flip_as_often_as_predicted(tmp_path):
         "title": "flips", "system": {"kind": "particles", "species": 4, "copies": 1, "range": 7.0,
         "bonds": np.asarray(unpack(system.coupling)).tolist(), "core": {"kind": "harmonic", "stiffness": 735.0}},
         "dynamics": {"kind": "brownian", "dt": dt}, "task": {"kind": "rigid_isomers", "contacts": RING},
-        "observe": [{"kind": "isomer", "isomers": [[[0, 2]], [[1, 3]]], "dt": dt, "every": every}],
+        "observe": [{"kind": "isomer", "isomers": [[[0, 2]], [[1, 3]]], "shared": RING, "dt": dt, "every": every}],
         "run": {"seed": 2, "replicas": 64, "steps": 120_000},
     }, out=tmp_path / "run")  # fmt: skip
     exact = theory.flip_rates(diagonal(-3.5), diagonal(-3.0), contact_distance(system), interval=every * dt)

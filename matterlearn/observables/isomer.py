@@ -1,7 +1,8 @@
 """Which isomer a cluster is in, and how fast isomers turn into each other.
 
-An isomer is named by pairs of particles that are bonded in it and not all bonded in another one. Between isomers the
-matter belongs to the one that it left last; with T_i the time so assigned and N_ij the number of changes from i to j,
+An isomer is named by pairs of particles that are bonded in it and not all bonded in another one; ``shared`` are bonds
+that all of them have, without which none is seen. Between isomers the matter belongs to the one that it left last; with
+T_i the time so assigned and N_ij the number of changes from i to j,
 
     p_i = T_i / Σ_k T_k,        k_ij = N_ij / T_i,        ΔF_i/kT = −ln(p_i / p_0).
 
@@ -126,6 +127,7 @@ class Config(Spec):
         min_length=1, description="bonds by which each isomer is known, pairs of particles",
         examples=[[[[0, 2]], [[1, 3]]]],
     )  # fmt: skip
+    shared: list[Pair] = Field(default=[], description="bonds that all isomers have", examples=[[[0, 1]]])
     dt: float = Field(gt=0, description="time step of the dynamics, for rates", examples=[1e-3])
     every: int = Field(default=10, ge=1, description="steps between records")
     discard: float = Field(default=0.0, ge=0, lt=1, description="first fraction of the records that is left out")
@@ -137,7 +139,7 @@ class Config(Spec):
         counts = getattr(scenario.system, "counts", [])
         if not counts or getattr(scenario.system, "patches", 1) != 1:
             yield Problem(("kind",), f"needs isotropic particles, which {scenario.system.kind!r} does not have")
-        elif any(a == b or max(a, b) >= sum(counts) for pairs in self.isomers for a, b in pairs):
+        elif any(a == b or max(a, b) >= sum(counts) for pairs in [*self.isomers, self.shared] for a, b in pairs):
             yield Problem(("isomers",), f"names pairs of different particles, numbered 0 … {sum(counts) - 1}")
         if getattr(scenario.dynamics, "dt", self.dt) != self.dt:
             yield Problem(("dt",), f"{self.dt:g} is not the time step of the dynamics, {scenario.dynamics.dt:g}; "
@@ -147,6 +149,6 @@ class Config(Spec):
         """The observable."""
         del task
         n = len(system.species)
-        bonds = tuple(tuple(pair_numbers(pairs, n).tolist()) for pairs in self.isomers)
+        bonds = tuple(tuple(pair_numbers([*pairs, *self.shared], n).tolist()) for pairs in self.isomers)
         names = tuple(" ".join(f"{a}-{b}" for a, b in pairs) for pairs in self.isomers)
         return Isomer("in_isomer", ("isomer",), "1", "in the isomer", self.every, bonds, names, self.dt, self.discard)
