@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matterlearn import snapshots, style
 from matterlearn.plots_couplings import COLOURS, MOST_TICKS
 from matterlearn.plots_curves import grid, root_of
+from matterlearn.verdicts import cued_overlap
 
 MOST_COMPONENTS, MOST_BARS, MOST_PANELS = 6, 40, 6
 BEFORE, AFTER = style.ORANGE, style.BLUE
@@ -152,25 +153,32 @@ def validation(tree: xr.DataTree) -> Figure | None:
     if before is None:
         return None
     root = root_of(tree)
-    names = [n for n in map(str, root.data_vars) if f"{n}_before" in before and _is_series(root[n])][:MOST_PANELS]
+    names = [n for n in map(str, root.data_vars) if f"{n}_before" in before and _is_series(root, n)][:MOST_PANELS]
     if not names:
         return None
     figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.6, 3.6)))
     for axes, name in zip(panels, names, strict=True):
-        for array, colour, words in ((before[f"{name}_before"], BEFORE, "before"), (root[name], AFTER, "after")):
-            array = array.dropna("step", how="all")
-            extra = [d for d in array.dims if d not in ("replica", "step")]
-            if extra:
-                array = array.isel({extra[0]: 0})
+        for node, full, colour, words in ((before, f"{name}_before", BEFORE, "before"), (root, name, AFTER, "after")):
+            array = _series(node, full).dropna("step", how="all")
             style.curve(axes, array["step"].values, array, colour, words, thin=False)
         axes.set(xlabel="step", ylabel=style.label(name, root[name].attrs))
         style.legend_above(axes)
     return figure
 
 
-def _is_series(array: xr.DataArray) -> bool:
-    others = set(array.dims) - {"replica", "step"}
-    return "step" in array.dims and array.dtype.kind in "fiu" and sum(array.sizes[d] for d in others) <= len(others)
+def _series(node: xr.Dataset, name: str) -> xr.DataArray:
+    """One number per replica and step: of overlaps that with the cued memory."""
+    array = node[name]
+    if "memory" in array.dims and "cue" in node.coords:
+        return cued_overlap(node, name)
+    return array.squeeze([d for d in array.dims if d not in ("replica", "step")])
+
+
+def _is_series(node: xr.Dataset, name: str) -> bool:
+    array = node[name]
+    cued = name == "overlap" and "memory" in array.dims and "cue" in node.coords
+    alone = all(array.sizes[d] == 1 for d in array.dims if d not in ("replica", "step"))
+    return "step" in array.dims and array.dtype.kind in "fiu" and (cued or alone)
 
 
 def snapshots_before(tree: xr.DataTree) -> Figure | None:

@@ -89,28 +89,30 @@ def format_value(mean: float, sem: float) -> str:
     return f"{mean:.{decimals}f} ± {sem:.{decimals}f}"
 
 
-def cued_overlap(dataset: xr.Dataset) -> xr.DataArray:
+OVERLAPS = ("overlap", "overlap_before")  # asked of the cued memory unless a memory is named
+
+
+def cued_overlap(dataset: xr.Dataset, name: str = "overlap") -> xr.DataArray:
     """Overlap with the memory each replica was cued with; nan where it was given no cue (-1)."""
-    overlap, own = _overlap_and_own(dataset)
+    overlap, own = _overlap_and_own(dataset, name)
     picked = overlap.where(own).max("memory")
     return picked.assign_attrs(overlap.attrs | {"long_name": "overlap with the cued memory"})
 
 
 def cross_overlap(dataset: xr.Dataset) -> xr.DataArray:
     """Largest overlap with a memory other than the cued one; nan if there is no other one."""
-    overlap, own = _overlap_and_own(dataset)
+    overlap, own = _overlap_and_own(dataset, "overlap")
     picked = overlap.where(~own).max("memory")
     name = "largest overlap with another memory"
     return picked.rename("cross_overlap").assign_attrs(overlap.attrs | {"long_name": name})
 
 
-def _overlap_and_own(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    if "overlap" not in dataset or "memory" not in dataset["overlap"].dims:
-        raise InputError(f"no variable overlap(…, memory) in the results (have: {_names(dataset)})")
+def _overlap_and_own(dataset: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray]:
+    if name not in dataset or "memory" not in dataset[name].dims:
+        raise InputError(f"no variable {name}(…, memory) in the results (have: {_names(dataset)})")
     if "cue" not in dataset:
         raise InputError("the results have no coordinate cue(replica): no memory is cued")
-    labels = dataset["overlap"]["memory"]
-    return dataset["overlap"], labels == dataset["cue"]
+    return dataset[name], dataset[name]["memory"] == dataset["cue"]
 
 
 def reduce(tree: xr.DataTree, name: str, where: Mapping[str, Any] | None = None) -> xr.DataArray:
@@ -171,8 +173,8 @@ def _measured(dataset: xr.Dataset, variable: str, where: Mapping[str, Any]) -> x
     if variable == "cross_overlap" and variable not in dataset.data_vars:
         return cross_overlap(dataset)
     array = dataset[variable]
-    cued = variable == "overlap" and "memory" in array.dims and "cue" in dataset
-    return cued_overlap(dataset) if cued and "memory" not in where else array
+    cued = variable in OVERLAPS and "memory" in array.dims and "cue" in dataset
+    return cued_overlap(dataset, variable) if cued and "memory" not in where else array
 
 
 def _select(array: xr.DataArray, where: Mapping[str, Any], name: str) -> xr.DataArray:
