@@ -76,9 +76,8 @@ def test_energy_is_that_of_theory(poses):
     drawn, frame = poses
     with jax.enable_x64(True):
         system, x = trimers([1, 1], 30.0, 8.0), state_of(drawn, frame)
-        energy = jax.vmap(system.energy)(x)
-        alone = jax.vmap(lambda y: system.energy_of(y, jnp.asarray(1)))(x)
-        pairs = jax.vmap(system.pair_energies)(x)
+        measures = lambda y: (system.energy(y), system.energy_of(y, jnp.asarray(1)), system.pair_energies(y))  # noqa: E731
+        energy, alone, pairs = jax.jit(jax.vmap(measures))(x)
     terms = rd.pair_terms(*rd.facing_trimers(), drawn.translation, drawn.rotation, rd.PUBLISHED, 3)
     np.testing.assert_allclose(energy, terms.energy(8.0 * EQUAL), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(alone, energy, rtol=1e-12)
@@ -92,7 +91,8 @@ def test_jumps_have_the_density_of_theory_whoever_moves(poses):
     with jax.enable_x64(True):
         system, x = trimers([1, 1], 100.0, 8.0), state_of(drawn, frame)
         for mover in (0, 1):
-            found = jax.vmap(lambda y, m=mover: system.jump_log_density(y, jnp.asarray(m), jnp.asarray(1 - m)))(x)
+            density = lambda y, m=mover: system.jump_log_density(y, jnp.asarray(m), jnp.asarray(1 - m))  # noqa: E731
+            found = jax.jit(jax.vmap(density))(x)
             np.testing.assert_allclose(found[inside], drawn.log_density[inside], rtol=1e-6, atol=1e-6)
 
 
@@ -124,10 +124,11 @@ def test_forces_and_torques_are_derivatives_along_steps(poses):
         system = trimers([1, 1], 30.0, 8.0)
         x = jax.tree.map(lambda leaf: leaf[11], state_of(*poses))
         state = Brownian(kind="brownian", dt=1e-4).build().init(jax.random.key(0), system, Drive(), x)
-        pushed = force(system, Drive(), state)
+        pushed = eqx.filter_jit(force)(system, Drive(), state)
         assert pushed.rotation.shape == (2, 3)
         along = normal_like(jax.random.key(1), pushed)
-        ends = [system.energy(system.displace(x, jax.tree.map(lambda d: h * d, along))) for h in (1e-5, -1e-5)]  # noqa: B023
+        energy_along = jax.jit(lambda h: system.energy(system.displace(x, jax.tree.map(lambda d: h * d, along))))
+        ends = [energy_along(h) for h in (1e-5, -1e-5)]
         slope = sum(jnp.sum(f * d) for f, d in zip(pushed, along, strict=True))
         assert (ends[1] - ends[0]) / 2e-5 == pytest.approx(float(slope), rel=1e-6)
         # No force and no torque from outside: momentum and angular momentum are conserved.
@@ -177,14 +178,14 @@ def test_orientation_in_a_field_has_the_boltzmann_law(config):
 
 
 def test_two_bodies_are_bound_as_often_as_their_partition_function_says():
-    """P = K/(K + V − B), 4000 independent ends; a hundredth would show."""
+    """P = K/(K + V − B), 4000 independent ends resolve a hundredth."""
     side, depth = 13.0, 8.0
     system, bodies = trimers([1, 1], side, depth), rd.facing_trimers()
-    constant = rd.pair_constant(rd.pair_samples(*bodies, rd.DOCKED, colours=3), depth * EQUAL)
-    taken = room(*bodies, depth * EQUAL)
+    constant = rd.pair_constant(rd.pair_samples(*bodies, rd.DOCKED, colours=3, samples=100_000), depth * EQUAL)
+    taken = room(*bodies, depth * EQUAL, samples=50_000)
     exact = constant.value / (constant.value + side**3 - taken.unbound)
     x = system.init_state(jax.random.key(0))
-    end = replicas(system, Association(kind="association").build(), Drive(), x, 400)
+    end = replicas(system, Association(kind="association").build(), Drive(), x, 100)
     bound = np.asarray(jax.vmap(system.energy)(end)) < 0
     spread = exact * (1 - exact) * constant.error / constant.value
     z = (bound.mean() - exact) / np.hypot(np.sqrt(exact * (1 - exact) / REPLICAS), spread)
@@ -251,7 +252,7 @@ def test_measured_yield_counts_pairs_of_different_kinds():
     apart = jnp.array([[5.0, 5.0, 5.0], [25.0, 5.0, 5.0], [7.0, 5.0, 5.0], [5.0, 25.0, 25.0]])
     x = RigidState(apart, jnp.tile(jnp.array([1.0, 0.0, 0.0, 0.0]), (4, 1)))
     state = Brownian(kind="brownian", dt=1e-4).build().init(jax.random.key(0), system, Drive(), x)
-    measured = built(DimerYield(kind="dimer_yield"), system)
+    measured = eqx.filter_jit(built(DimerYield(kind="dimer_yield"), system))
     assert float(measured(system, Drive(), state)) == pytest.approx(1 / 3)
     both = state._replace(x=x._replace(position=apart.at[3].set(jnp.array([27.0, 5.0, 5.0]))))
     assert float(measured(system, Drive(), both)) == 1.0
