@@ -20,6 +20,7 @@ from jaxtyping import Array, Float  # noqa: E402
 from scipy.integrate import quad  # noqa: E402
 
 from matterlearn.core.dynamics import DynState  # noqa: E402
+from matterlearn.core.neighbors import for_derivatives  # noqa: E402
 from matterlearn.core.observable import Observable  # noqa: E402
 from matterlearn.core.system import AbstractSystem, couplings, with_couplings  # noqa: E402
 from matterlearn.design._estimator import Setup, evaluate  # noqa: E402
@@ -248,7 +249,7 @@ def memory(long: bool):
 
     def run(theta, steps, budget):
         material = with_couplings(system, theta)
-        state = dynamics.init(key, material, drive, x, lists)
+        state = dynamics.init(key, material, drive, x, for_derivatives(lists) if budget else lists)
         path = follow(key, material, dynamics, drive, state, lambda s, now: s.energy(now.x, now.neighbors)[None],
                       respond, Sampling(0, 1, steps), budget=budget)  # fmt: skip
         return path.values[0, 0]
