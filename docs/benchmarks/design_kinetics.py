@@ -28,7 +28,7 @@ def once(overrides: list[str], directory: Path) -> xr.DataTree:
     return results.open(directory)
 
 
-def measured(target: float, lifetimes: float, replicas: int, directory: Path) -> dict[str, float]:
+def measured(target: float, lifetimes: float, replicas: int, seed: int, directory: Path) -> dict[str, float]:
     """Couplings designed for a target, what theory makes of them, and what Brownian motion does with them."""
     short = ["run.steps=100", "run.replicas=2", "observe=[{kind: energy, every: 100}]", "expect={}"]
     designed = once([f"design.objective.0.target={target}", *short], directory / "design")
@@ -36,7 +36,8 @@ def measured(target: float, lifetimes: float, replicas: int, directory: Path) ->
     dt = results.scenario_of(designed)["dynamics"]["dt"]
     steps = max(SHORTEST, round(lifetimes / target / dt / 50_000) * 50_000)
     settings = [f"system.bonds={couplings.tolist()}", "design=null", "expect={}"]
-    tree = once([*settings, f"run.steps={steps}", f"run.replicas={replicas}"], directory / "flips")
+    tree = once([*settings, f"run.steps={steps}", f"run.replicas={replicas}", f"run.seed={seed}"],
+                directory / "flips")  # fmt: skip
     value = lambda name, *at: float(tree[name].values[at])  # noqa: E731
     return {
         "target": target, "first": couplings[0, 2], "second": couplings[1, 3],
@@ -95,7 +96,8 @@ def main():
     parser.add_argument("--figure", type=Path, default=Path("docs/images/design_kinetics.png"))
     options = parser.parse_args()
     folder = lambda target: options.out / f"target-{target:g}-{options.lifetimes:g}-{options.replicas}"  # noqa: E731
-    rows = [measured(t, options.lifetimes, options.replicas, folder(t)) for t in options.targets]
+    # seeds of their own: overdamped motion in nearly equal wells under the same noise would be nearly the same
+    rows = [measured(t, options.lifetimes, options.replicas, k, folder(t)) for k, t in enumerate(options.targets, 1)]
     print(table(rows))
     figure(rows, options.figure)
 
