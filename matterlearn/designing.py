@@ -13,7 +13,6 @@ import numpy as np
 import optax
 
 from matterlearn.core.dynamics import DynState
-from matterlearn.core.neighbors import for_derivatives
 from matterlearn.core.system import couplings, with_couplings
 from matterlearn.design._constraints import project
 from matterlearn.design._diagnostics import length_of
@@ -96,12 +95,11 @@ class Design:
         """Replicas as the task starts them with the random numbers of an update, and room in their lists."""
         reseed = 0 if estimator.keeps else self.section.reseed
         epoch = update // reseed if reseed else 0
-        made = (epoch, int(room), estimator.exact, estimator.responds)
+        made = (epoch, int(room), estimator.exact)
         if self._made is None or self._made[0] != made:
             replicas = 1 if estimator.exact else self.section.replicas
             recall = self.task.recall(jax.random.fold_in(self.key, epoch), self.system, replicas)
             lists = allocate(recall.system, recall.x, int(room))
-            lists = for_derivatives(lists) if estimator.responds else lists
             self._made = made, Setup.of(self.system, self.dynamics, self.objective, recall, lists)
         return self._made[1]
 

@@ -151,7 +151,7 @@ def _draw_2d(axes: Axes, frame: Frame, offset: np.ndarray, span: float) -> None:
     if frame.orientation is not None and frame.patches:
         _draw_patches(axes, frame, which, place, points)
     _draw_bonds_2d(axes, frame, offset, points)
-    if frame.species.max(initial=0) < MOST_NUMBERED_SPECIES and points > 9:
+    if 0 < frame.species.max(initial=0) < MOST_NUMBERED_SPECIES and points > 9:
         height = 0.35 * frame.diameter
         numbers = [
             Path(height * _digits(int(number)).vertices + where, _digits(int(number)).codes)

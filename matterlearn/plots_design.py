@@ -60,10 +60,11 @@ def loss(tree: xr.DataTree) -> Figure | None:
 def _average(axes: Axes, node: xr.Dataset, name: str) -> None:
     array = node[name]
     axis = next(d for d in array.dims if d != "update")
-    shown = array.sizes[axis] if array.sizes[axis] <= MOST_COMPONENTS else MOST_COMPONENTS
+    count = array.sizes[axis]
+    shown = min(count, MOST_COMPONENTS)
     target = node.get(f"{name}_target")
-    for i, colour in enumerate(style.shades(shown)):
-        error, words = node.get(f"{name}_sem"), f"{int(array[axis][i])}" if array.sizes[axis] > 1 else ""
+    for i, colour in zip(np.linspace(0, count - 1, shown).round().astype(int), style.shades(shown), strict=True):
+        error, words = node.get(f"{name}_sem"), f"{int(array[axis][i])}" if count > 1 else ""
         _band(axes, node["update"], array[:, i], None if error is None else error[:, i], colour, words)
         if target is not None:
             axes.axhline(float(target[i]), color=colour if shown > 1 else "black", ls="--", lw=1.5,

@@ -90,7 +90,8 @@ class ParticlePainter:
         """Entries of a legend: the kinds of bonds."""
         node = self.tree["trajectory"]
         kinds = np.unique(node["bond_memory"].values).tolist() if "bond_memory" in node else []
-        names = {-1: "bond of no memory", -2: "bond of several memories"}
+        none = "bond of no memory" if "memories" in self.tree.children else "bond"
+        names = {-1: none, -2: "bond of several memories"}
         return [
             Line2D(
                 [], [], color=style.memory_colour(int(kind)), lw=5,

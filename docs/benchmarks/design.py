@@ -20,7 +20,6 @@ from jaxtyping import Array, Float  # noqa: E402
 from scipy.integrate import quad  # noqa: E402
 
 from matterlearn.core.dynamics import DynState  # noqa: E402
-from matterlearn.core.neighbors import for_derivatives  # noqa: E402
 from matterlearn.core.observable import Observable  # noqa: E402
 from matterlearn.core.system import AbstractSystem, couplings, with_couplings  # noqa: E402
 from matterlearn.design._estimator import Setup, evaluate  # noqa: E402
@@ -171,7 +170,7 @@ def _double_well():
     setup = setup_of(system, BrownianConfig(kind="brownian", dt=0.005).build(), observable, 4000)
     exact = (right(tilt + h) - right(tilt - h)) / (2 * h)
     yield ("Double well, barrier 2 kT, d⟨right⟩/d tilt", exact, system, setup, lambda g: g.coefficient[0],
-           _through_paths(1000, 600, 200, 8))  # fmt: skip
+           _through_paths(4000, 1200, 200, 8))  # fmt: skip
 
 
 def equilibrated(system, replicas, seed=0):
@@ -249,7 +248,7 @@ def memory(long: bool):
 
     def run(theta, steps, budget):
         material = with_couplings(system, theta)
-        state = dynamics.init(key, material, drive, x, for_derivatives(lists) if budget else lists)
+        state = dynamics.init(key, material, drive, x, lists)
         path = follow(key, material, dynamics, drive, state, lambda s, now: s.energy(now.x, now.neighbors)[None],
                       respond, Sampling(0, 1, steps), budget=budget)  # fmt: skip
         return path.values[0, 0]

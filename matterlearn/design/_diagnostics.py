@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 FEWEST = 25  # values from which a tail index means something
+MANY = 30  # values that make up a variance which can be relied on
 
 
 def tail_count(n: int) -> int:
@@ -24,6 +25,9 @@ def tail_count(n: int) -> int:
 
 def tail_index(values: Float[Array, " n"]) -> Float[Array, ""]:
     """α of the magnitudes; infinite for thin tails, or fewer than :data:`FEWEST` values; 0 if one is not finite.
+
+    Where the variance is the work of many values, (Σ y²)²/Σ y⁴ > :data:`MANY`, there is no tail to speak of, however
+    the magnitudes are distributed (two populations, say).
 
     >>> import jax
     >>> heavy = jax.random.pareto(jax.random.key(0), 1.5, (4000,))
@@ -38,7 +42,9 @@ def tail_index(values: Float[Array, " n"]) -> Float[Array, ""]:
     shape = pareto_shape(top[1:] - top[0])
     shape = (shape * m + 5.0) / (m + 10.0)  # ten more values that speak for 1/2
     same = top[-1] <= top[0]
-    index = jnp.where((shape > 0) & ~same, 1 / shape, jnp.inf)
+    scaled = (values / top[-1]) ** 2
+    shared = jnp.sum(scaled) ** 2 > MANY * jnp.sum(scaled**2)
+    index = jnp.where((shape > 0) & ~same & ~shared, 1 / shape, jnp.inf)
     return jnp.where(jnp.isfinite(top[-1]), index, 0.0)
 
 
