@@ -36,8 +36,8 @@ TITLES = {
 def page() -> str:
     """The whole page as markdown."""
     parts = ["# Scenario reference", "", "Generated from the models by `python docs/make_reference.py`.", ""]
-    parts += ["A scenario has `title`, `system`, `dynamics` and `run`; `task`, `learning`, `design`, `observe`, `expect`,",
-              "`description` and `references` are optional.", ""]  # fmt: skip
+    parts += ["A scenario has `title`, `system`, `dynamics` and `run`; `task`, `learning`, `design`, `observe`,",
+              "`expect`, `description` and `references` are optional.", ""]  # fmt: skip
     for family, title in TITLES.items():
         parts += [f"## {title}", ""]
         for kind in kinds.kinds(family):

@@ -177,11 +177,14 @@ def start_phase(
 ) -> DynState:
     """State of the dynamics at the start of a phase; drive, x and lists are replicated."""
     keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(jax.tree.leaves(x)[0])))
-    one = lambda k, d, y, n: dynamics.init(k, system, d, y, system.refresh(n, y))  # noqa: E731
+
+    def one(key, drive, x, neighbors):
+        return dynamics.init(key, system, drive, x, system.refresh(neighbors, x))
+
     return map_replicas(one, neighbors)(keys, drive, x, neighbors)
 
 
-def map_replicas(function, neighbors: Any):
+def map_replicas(function: Callable, neighbors: Any) -> Callable:
     """Replicas in parallel, or one after the other where they carry neighbour lists.
 
     A vmapped ``lax.cond`` evaluates both branches, so a vmapped list is rebuilt at every step.

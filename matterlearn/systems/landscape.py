@@ -75,8 +75,9 @@ class Config(Spec):
 
     kind: Literal["landscape"]
     coefficients: list[float] = Field(
-        min_length=1, max_length=12, description="c_1, c_2, … in kT_ref/σⁿ", examples=[[0.0, 0.5], [0.2, -6.0, 0.0, 3.0]]
-    )
+        min_length=1, max_length=12, description="c_1, c_2, … in kT_ref/σⁿ",
+        examples=[[0.0, 0.5], [0.2, -6.0, 0.0, 3.0]],
+    )  # fmt: skip
     particles: Annotated[int, Field(ge=1, le=10**6, description="independent particles")] = 1
     dimension: Literal[1, 2, 3] = 1
 
