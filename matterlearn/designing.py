@@ -160,6 +160,13 @@ class Design:
         setup = self._setup(estimator, self.total, carry.room)
         return sensitivity(jax.random.fold_in(self.key, self.total), carry.theta, setup, estimator.sampling.steps)
 
+    def status(self, records):
+        """The last loss with its standard error, and which estimator is in use."""
+        if not len(records.get("loss", ())):
+            return ""
+        loss, error = records["loss"][-1], records["loss_sem"][-1]
+        return f"loss {loss:.3g} ± {error:.1g} ({self.names[int(records['estimator'][-1])]})"
+
     def trouble(self, carry, after, begin, count):
         """Whether the couplings stopped being finite."""
         del carry

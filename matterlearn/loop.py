@@ -25,8 +25,9 @@ MOST_REPLAYS = 8
 class Stage(Protocol):
     """Something that advances in steps and leaves records.
 
-    ``advance`` never changes its argument; ``trouble`` names the first step at which the numbers went wrong in a
-    chunk, or ``None``; ``enlarge`` returns a carry with room for what overflowed in ``after``, or ``None``.
+    ``advance`` never changes its argument; ``status`` says in a few words where the last records stand; ``trouble``
+    names the first step at which the numbers went wrong in a chunk, or ``None``; ``enlarge`` returns a carry with room
+    for what overflowed in ``after``, or ``None``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage(Protocol):
     def start(self) -> Any: ...
     def first_records(self, carry: Any) -> dict[str, np.ndarray]: ...
     def advance(self, carry: Any, begin: int, count: int) -> tuple[Any, dict[str, np.ndarray]]: ...
+    def status(self, records: dict[str, np.ndarray]) -> str: ...
     def trouble(self, carry: Any, after: Any, begin: int, count: int) -> str | None: ...
     def enlarge(self, carry: Any, after: Any) -> Any | None: ...
 
@@ -138,10 +140,11 @@ def run_stage(
             carry, done, replays = after, done + count, 0
             pending.append(records)
             parts.append(records)
+            bar.set_postfix_str(stage.status(records), refresh=False)
             bar.update(count)
             if done == stage.total or stop.asked or time.monotonic() - clock > CHECKPOINT_SECONDS:
                 store.save(stage.name, saved_at, done, carry, join(pending))
-                log("checkpoint", stage=stage.name, step=done)
+                log("checkpoint", stage=stage.name, step=done, status=stage.status(records))
                 pending, saved_at, clock = [], done, time.monotonic()
             if stop.asked and done < stage.total:
                 raise Interrupted(f"stopped at {stage.unit} {done} of {stage.total} ({stage.name}); {resume_hint}")

@@ -96,6 +96,11 @@ class Recall:
                 traces[part] = np.asarray(leaf)
         return traces
 
+    def status(self, records):
+        """Nothing to say of a recall."""
+        del records
+        return ""
+
     def trouble(self, carry, after, begin, count):
         """Which step first gave a non-finite state or an energy beyond all bounds, or ``None``."""
         if bool(all_sane(self.system, after)):
@@ -187,6 +192,10 @@ class Learning:
                 traces[name] = np.asarray(values)[None]
         numbers = self.task.evaluate(system, self.dynamics) | (info.numbers if info else {})
         return traces | {name: np.asarray(value)[None] for name, value in numbers.items()}
+
+    def status(self, records):
+        """The last loss, where there is one."""
+        return f"loss {records['loss'][-1]:.3g}" if len(records.get("loss", ())) else ""
 
     def trouble(self, carry, after, begin, count):
         """Whether the parameters stopped being finite."""

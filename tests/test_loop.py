@@ -77,6 +77,9 @@ class Walk:
         step, values = zip(*records, strict=True)
         return {"x": x, "needed": needed, "room": room}, {"step": np.array(step), "x": np.array(values)}
 
+    def status(self, records):
+        return ""
+
     def trouble(self, carry, after, begin, count):
         return None if np.isfinite(after["x"]) else f"step {self.breaks_at}: the walk is no longer finite"
 
