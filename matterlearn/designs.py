@@ -33,7 +33,8 @@ def groups(experiment, records) -> dict[str, Group]:
         if name in designed:
             variables.append(Variable(name, ("update",), designed[name], units, words, coords))
     for i, term in enumerate(section.objective):
-        variables += _averages(i, term, section, designed, coords)
+        observable = term.observable.build(experiment.system, experiment.task)
+        variables += _averages(i, term, observable, section, designed, coords)
     dims = {name: axes for name, (axes, _) in records.system.named_couplings().items()}
     for name in (n for n in designed if n.startswith("couplings")):
         own = dims.get(name.removeprefix("couplings_"), dims.get("couplings"))
@@ -46,21 +47,22 @@ def groups(experiment, records) -> dict[str, Group]:
     return found
 
 
-def _averages(i: int, term, section, designed: dict, coords: dict) -> list[Variable]:
+def _averages(i: int, term, observable, section, designed: dict, coords: dict) -> list[Variable]:
     """Averages of one term with their errors and what they should be."""
     same = [t.observable.kind for t in section.objective].count(term.observable.kind) > 1
     name = f"{term.observable.kind}_designed" + f"_{i}" * same
     values, error = designed[f"term{i}"], designed[f"term{i}_sem"]
     axis = f"{name}_component"
     where = np.arange(values.shape[1]) if term.component is None else np.asarray(term.component)
-    words = f"{term.observable.kind.replace('_', ' ')}, {term.reduce.replace('_', ' ')}"
+    reduced = {"mean": "", "final": " at the end", "ever": ", ever", "survival_time": ", steps until then"}
+    words, units = observable.long_name + reduced[term.reduce], observable.units
     found = [
-        Variable(name, ("update", axis), values, "1", words, {**coords, axis: where}),
-        Variable(f"{name}_sem", ("update", axis), error, "1", f"standard error of {words}", {**coords, axis: where}),
+        Variable(name, ("update", axis), values, units, words, {**coords, axis: where}),
+        Variable(f"{name}_sem", ("update", axis), error, units, f"standard error of {words}", {**coords, axis: where}),
     ]
     if term.target is not None:
         target = np.broadcast_to(np.asarray(term.target, float), (values.shape[1],))
-        found.append(Variable(f"{name}_target", (axis,), target, "1", f"target of {words}", {axis: where}))
+        found.append(Variable(f"{name}_target", (axis,), target, units, f"target of {words}", {axis: where}))
     return found
 
 

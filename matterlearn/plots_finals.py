@@ -125,8 +125,12 @@ def shapes(tree: xr.DataTree) -> Figure | None:
     figure = style.new_figure(1, 1, max(5.0, 0.55 * len(mean) + 2.5), 4.0)
     axes = figure.subplots()
     place = np.arange(len(mean))
-    axes.bar(place, mean, width=0.7, color=style.SKY, label="measured ± sem")
-    axes.errorbar(place, mean, yerr=np.nan_to_num(sem), fmt="none", ecolor="black", capsize=3)
+    before = _before(tree, "cluster_shape_population")
+    width = 0.7 if before is None else 0.35
+    shift = 0 if before is None else width / 2
+    _bars(axes, place + shift, mean, sem, width, style.SKY, "measured ± sem" if before is None else "designed ± sem")
+    if before is not None:
+        _bars(axes, place - shift, *before, width, style.ORANGE, "before ± sem")
     known = root.get("cluster_shape_population_theory")
     if known is not None:
         axes.hlines(known.values, place - 0.42, place + 0.42, color="black", ls="--", lw=2,
@@ -137,6 +141,19 @@ def shapes(tree: xr.DataTree) -> Figure | None:
     axes.set(xlabel="cluster shape", ylabel=style.label("population", measured.attrs))
     style.legend_above(axes)
     return figure
+
+
+def _bars(axes, place, mean, sem, width: float, colour: str, name: str) -> None:
+    axes.bar(place, mean, width=width, color=colour, label=name)
+    axes.errorbar(place, mean, yerr=np.nan_to_num(sem), fmt="none", ecolor="black", capsize=3)
+
+
+def _before(tree: xr.DataTree, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Value and standard error with the couplings before a design."""
+    node = tree["before"].to_dataset() if "before" in tree.children else xr.Dataset()
+    if f"{name}_before_sem" not in node:
+        return None
+    return node[f"{name}_before"].values, node[f"{name}_before_sem"].values
 
 
 def profiles(tree: xr.DataTree) -> Figure | None:
