@@ -24,13 +24,13 @@ Limits: bound poses must lie near one docked pose, within about a unit of length
     that is exactly 0 the shell is a finite region, where only that coupling decides the sign of U.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import logsumexp
 
-from .yields import FiniteYield, heterodimer_yield
+if TYPE_CHECKING:
+    from .yields import FiniteYield
 
 # Widths (of shifts, of turns in radians) of the mixture: what is bound by several patches turns three times as freely.
 WIDTHS = np.array([(0.03, 0.09), (0.06, 0.18), (0.12, 0.36), (0.25, 0.75), (0.5, 1.5), (1.0, 1.5)])
@@ -203,7 +203,7 @@ def log_pose_density(
     exponent = square @ (-0.5 / WIDTHS.T**2) - 3 * np.log(2 * np.pi * WIDTHS.prod(1))
     angle = np.linalg.norm(turn, axis=-1)
     haar = np.sinc(angle / (2 * np.pi)) ** 2 / (8 * np.pi**2)  # 2 (1 - cos)/angle^2, over 8 pi^2
-    density = logsumexp(exponent, axis=1) - np.log(len(WIDTHS)) - np.log(haar)
+    density = np.logaddexp.reduce(exponent, axis=1) - np.log(len(WIDTHS)) - np.log(haar)
     return np.where(angle < np.pi, density, -np.inf)
 
 
@@ -324,7 +324,7 @@ def like_colours(colours: int, coupling: float) -> Float[np.ndarray, " pair"]:
     return np.where(first == second, coupling, 0.0)
 
 
-def dimer_yield(constant: PairConstant, count: int, concentration: float, along) -> FiniteYield:
+def dimer_yield(constant: PairConstant, count: int, concentration: float, along) -> "FiniteYield":
     """Yield of N + N bodies and its derivative when J changes along a direction; see `heterodimer_yield`.
 
     Args:
@@ -333,6 +333,8 @@ def dimer_yield(constant: PairConstant, count: int, concentration: float, along)
         concentration: of both kinds together [1/length^3].
         along: dJ/dx for the wanted dY/dx, packed; -1 on equal colours for x = D0.
     """
+    from .yields import FiniteYield, heterodimer_yield  # scipy, which a scenario is checked without
+
     found = heterodimer_yield(constant.value, count, concentration)
     change = (constant.slope + constant.shell) @ np.asarray(along, float)
     return FiniteYield(found.value, float(found.slope * change))
