@@ -61,7 +61,7 @@ def simulator(monkeypatch):
         options["out"].mkdir(parents=True, exist_ok=True)
         (options["out"] / "scenario.yaml").write_text("x")
         verdicts = [Verdict(passed=module.outcome)]
-        return SimpleNamespace(directory=options["out"], table="a table", verdicts=verdicts)
+        return SimpleNamespace(directory=options["out"], table="a table", verdicts=verdicts, notes=("note: beware",))
 
     module.configure = lambda device, precision: module.calls.append((device, precision))
     module.run = run
@@ -75,7 +75,7 @@ def test_run_passes_everything_on(command, simulator):
         "--precision", "f64", "--quiet", "--out", "here",
     )  # fmt: skip
     assert code == 0
-    assert out.splitlines() == ["a table", "energy_final PASS", "files: here"]
+    assert out.splitlines() == ["a table", "note: beware", "energy_final PASS", "files: here"]
     configured, (scenario, options) = simulator.calls
     assert configured == ("cpu", "f64")
     assert (scenario.run.seed, scenario.system.size) == (7, 2)
@@ -144,7 +144,7 @@ def test_list(command, directory):
     code, out, _ = command("list")
     assert code == 0
     assert [line for line in out.splitlines() if not line.startswith(" ")] == [
-        "systems:", "dynamics:", "rules:", "tasks:", "observables:", "scenarios:",
+        "systems:", "dynamics:", "rules:", "tasks:", "observables:", "design:", "scenarios:",
     ]  # fmt: skip
     assert any(line.split() == ["wells_here", "Wells"] for line in out.splitlines())
     assert command("list", "rule")[1].startswith("rules:")

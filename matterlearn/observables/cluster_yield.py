@@ -83,6 +83,11 @@ class Config(Spec):
                                      f"the system has {n}")  # fmt: skip
         elif any(a == b or max(a, b) >= n for a, b in self.apart):
             yield Problem(("apart",), f"names pairs of different particles, numbered 0 … {n - 1}")
+        else:
+            d = getattr(scenario.system, "dimension", 3)
+            free = n * (n - 1) // 2 - (d * n - d * (d + 1) // 2)  # pairs beyond the contacts that make a cluster rigid
+            if len(set(map(frozenset, self.apart))) > free:
+                yield Problem(("apart",), f"a rigid cluster of {n} particles leaves at most {free} pairs apart")
 
     def build(self, system, task) -> ClusterYield:
         """The observable, with all isomers."""

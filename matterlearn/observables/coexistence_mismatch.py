@@ -148,6 +148,8 @@ class Config(Spec):
     def check(self, scenario):
         """There are species on sites, phases of them, and a solver if one is asked for."""
         yield from check_species(scenario)
+        if scenario.system.kind == "lattice_tiles":
+            yield Problem(("kind",), "needs bonds that are the same in all directions: use system lattice_condensate")
         yield from check_phases(self.phases, scenario)
         if self.reference is not None and not solvable():
             yield Problem(("reference",), "needs cvxpy: pip install 'matterlearn[design]', or leave it out")

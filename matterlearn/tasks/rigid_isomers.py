@@ -30,6 +30,12 @@ from matterlearn.spec import Problem, Spec
 MOST_PARTICLES = 6
 
 
+NAMED = {  # shapes with a name of their own: particles and dimensions
+    "octahedron": (6, 3), "tri-tetrahedron": (6, 3), "trigonal bipyramid": (5, 3), "tetrahedron": (4, 3),
+    "parallelogram": (6, 2), "chevron": (6, 2), "triangle": (6, 2),
+}  # fmt: skip
+
+
 class RigidIsomers(AbstractTask):
     """Configurations of the isomers that replicas start from, and the shape of each."""
 
@@ -80,6 +86,13 @@ class Config(Spec):
                                      f"the system has {sum(counts)}")  # fmt: skip
         elif any(a == b or max(a, b) >= sum(counts) for a, b in self.contacts):
             yield Problem(("contacts",), f"names pairs of different particles, numbered 0 … {sum(counts) - 1}")
+        elif self.shape is not None:
+            here = sum(counts), getattr(scenario.system, "dimension", 3)
+            degrees = (len(self.shape.split("-")), here[1])
+            if NAMED.get(self.shape, degrees) != here:
+                known = [name for name, size in NAMED.items() if size == here]
+                names = ", ".join([*known, "or numbers of contacts, as in 2-2-2"])
+                yield Problem(("shape",), f"{here[0]} particles in {here[1]} dimensions form no {self.shape!r}; use {names}")
         if scenario.learning is not None:
             yield Problem(("kind",), "rigid_isomers has no memories to learn; give a task that has, or drop learning")
 
