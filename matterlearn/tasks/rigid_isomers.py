@@ -92,7 +92,8 @@ class Config(Spec):
             if NAMED.get(self.shape, degrees) != here:
                 known = [name for name, size in NAMED.items() if size == here]
                 names = ", ".join([*known, "or numbers of contacts, as in 2-2-2"])
-                yield Problem(("shape",), f"{here[0]} particles in {here[1]} dimensions form no {self.shape!r}; use {names}")
+                where = f"{here[0]} particles in {here[1]} dimensions"
+                yield Problem(("shape",), f"{where} form no {self.shape!r}; use {names}")
         if scenario.learning is not None:
             yield Problem(("kind",), "rigid_isomers has no memories to learn; give a task that has, or drop learning")
 
