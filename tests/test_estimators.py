@@ -280,6 +280,27 @@ def test_reweighting_follows_the_couplings_and_knows_when_it_cannot():
     assert int(estimator.prepare(jax.random.key(2), couplings(trap(60.0)), setup, samples).draws) == 2
 
 
+@pytest.mark.parametrize("kind", ["equilibrium", "score_function"])
+def test_standard_error_is_the_scatter_of_independent_gradients(kind):
+    """Thirty gradients with their own seeds scatter as the quoted errors say: a ratio of 1 ± 1/√58, |z| < 4.
+
+    The wells are unequal, so neither the observable nor ∂E/∂θ has a mean of zero.
+    """
+    system = double_well(0.6, 0.5)
+    right = Beyond("beyond", (), "1", "right", 1, 0.0, 0.0)
+    dynamics = LangevinConfig(kind="langevin", dt=0.1).build()
+    estimator = {
+        "equilibrium": EquilibriumConfig(kind="equilibrium", relax=60, stride=20, samples=2),
+        "score_function": ScoreConfig(kind="score_function", stride=60),
+    }[kind].build()
+    setup = setup_of(system, dynamics, one_term(right), replicas=400)
+    found = [estimate(estimator, system, setup, seed) for seed in range(30)]
+    slopes = np.array([float(f.gradient.coefficient[0]) for f in found])
+    quoted = np.array([float(f.gradient_sem.coefficient[0]) for f in found])
+    ratio = slopes.std(ddof=1) / np.sqrt(np.mean(quoted**2))
+    assert abs(ratio - 1) < 4 / np.sqrt(58)
+
+
 def test_closed_form_differentiates_what_depends_on_couplings():
     energy = Energy("energy", (), "kT_ref", "energy", 1)
     system = trap(3.0)

@@ -61,15 +61,23 @@ class Equilibrium(AbstractEstimator):
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """Weighted mean of every replica's samples, centred so that weights carry the covariance.
 
-        O_r = Ô + mean_m (w_rm/w̄)(O_rm − Ô), with w̄ and Ô over all replicas and constant: the mean over replicas is
-        Ô, its derivative the formula, and every replica has one of its own.
+        O_r = Ô + mean_m (w_rm/w̄)(O_rm − Ô)(1 + δ_rm),  δ_rm = d ln w_rm − ⟨d ln w⟩ with the value 0,
+
+        w̄, Ô and ⟨d ln w⟩ over all replicas and constant: the mean over replicas is Ô, its derivative the formula, and
+        what a replica's derivative deviates by is its influence on it. Without ⟨d ln w⟩ the mean would be the same, but
+        not its standard error.
         """
         del key
         observed = _each(setup.objective.measure, thetas, setup, memory)
-        weights = _weights(thetas, setup, memory)
-        relative = weights / frozen(jnp.mean(weights))
+        log = _log_weights(thetas, setup, memory)
+        relative = frozen(jnp.exp(log - jnp.max(log)))
+        relative = relative / jnp.mean(relative)
+        mean = lambda theta: jnp.mean(relative * _log_weights(replicated(theta, setup.replicas), setup, memory))  # noqa: E731
+        drift = jax.grad(mean)(frozen(jax.tree.map(lambda leaf: leaf[0], thetas)))
+        change = log - _along(drift, thetas)[:, None]
         centre = frozen(jnp.mean(relative[..., None] * observed, (0, 1)))
-        values = centre + jnp.mean(relative[..., None] * (observed - centre), 1)
+        carried = (relative * (change - frozen(change)))[..., None] * frozen(observed - centre)
+        values = centre + jnp.mean(relative[..., None] * (observed - centre) + carried, 1)
         return Values(values, memory.chains.neighbors)
 
 
@@ -87,18 +95,26 @@ def _each(function, thetas, setup: Setup, memory: Samples):
     return jax.vmap(one)(thetas, setup.rest, setup.drive, memory.states)
 
 
-def _weights(thetas, setup: Setup, memory: Samples) -> Float[Array, "replica sample"]:
-    """exp(−[E(θ, x) − E(θ₀, x)]/kT), scaled so that the largest is one."""
+def _log_weights(thetas, setup: Setup, memory: Samples) -> Float[Array, "replica sample"]:
+    """ln w = −[E(θ, x) − E(θ₀, x)]/kT."""
     energy = lambda system, drive, state: system.energy(state.x, state.neighbors)  # noqa: E731
     then = frozen(_each(energy, replicated(memory.theta, setup.replicas), setup, memory))
-    log = (then - _each(energy, thetas, setup, memory)) / _kT(setup)
-    return jnp.exp(log - frozen(jnp.max(log)))
+    return (then - _each(energy, thetas, setup, memory)) / _kT(setup)
+
+
+def _along(slope: PyTree, thetas: PyTree) -> Float[Array, " replica"]:
+    """Σ slope · (θ_r − θ_r) of every replica: zero, with the slope as its derivative."""
+    products = jax.tree.map(
+        lambda s, t: jnp.sum((frozen(s) * (t - frozen(t))).reshape(len(t), -1), 1), slope, thetas
+    )
+    return sum(jax.tree.leaves(products), jnp.zeros(()))
 
 
 @eqx.filter_jit
 def effective_fraction(theta: PyTree, setup: Setup, memory: Samples) -> Float[Array, ""]:
     """(Σw)²/(n Σw²) of the stored samples at the couplings ``theta``: 1 where they were drawn."""
-    weights = _weights(replicated(theta, setup.replicas), setup, memory)
+    log = _log_weights(replicated(theta, setup.replicas), setup, memory)
+    weights = jnp.exp(log - jnp.max(log))
     return jnp.mean(weights) ** 2 / jnp.mean(weights**2)
 
 
