@@ -1,6 +1,8 @@
 """Every test sees the same machine: two CPU devices, single precision, no warnings that nobody reads."""
 
+import gc
 import os
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -17,6 +19,19 @@ def precision_is_put_back():
     """A run sets its precision for the whole process; the next test starts in single precision again."""
     yield
     jax.config.update("jax_enable_x64", False)
+
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 30_000  # Linux allows a process 65 530, every compiled program takes some, and the compiler dies without
+
+
+@pytest.fixture(autouse=True)
+def programs_are_forgotten():
+    """Thousands of tests compile more programs than one process may map."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

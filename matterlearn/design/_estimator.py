@@ -7,6 +7,7 @@ indices and clipping in common.
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -20,6 +21,7 @@ from matterlearn.core.system import AbstractSystem, State
 from matterlearn.core.task import Recall, replicated
 from matterlearn.design._diagnostics import reliable, tail_index
 from matterlearn.design._objective import Objective
+from matterlearn.design._paths import Sampling, follow
 
 
 class Setup(eqx.Module):
@@ -109,6 +111,28 @@ class AbstractEstimator(eqx.Module):
     @abc.abstractmethod
     def values(self, key: Key[Array, ""], thetas: PyTree, setup: Setup, memory: Any) -> Values:
         """O_r of every replica with its own couplings; traced and differentiated."""
+
+
+def along_paths(
+    key: Key[Array, ""],
+    setup: Setup,
+    systems: AbstractSystem,
+    states: DynState,
+    step: Callable[..., Any],
+    sampling: Sampling,
+    *,
+    ignored: int = 0,
+    budget: float = 2**29,
+) -> Values:
+    """What every replica measures along a trajectory of its own; arguments as of ``_paths.follow``."""
+
+    def one(key, system, drive, state):
+        measure = lambda s, now: setup.objective.measure(s, drive, now)  # noqa: E731
+        share = budget / setup.replicas
+        return follow(key, system, setup.dynamics, drive, state, measure, step, sampling, ignored=ignored, budget=share)
+
+    paths = setup.map(one, setup.keys(key), systems, setup.drive, states)
+    return Values(setup.objective.reduce(paths.values, paths.log_likelihood, sampling.stride), paths.last.neighbors)
 
 
 class Evaluation(NamedTuple):

@@ -21,8 +21,8 @@ from typing import ClassVar, Literal
 import equinox as eqx
 from pydantic import Field
 
-from matterlearn.design._estimator import AbstractEstimator, Setup, Values
-from matterlearn.design._paths import Sampling, follow, respond
+from matterlearn.design._estimator import AbstractEstimator, Setup, Values, along_paths
+from matterlearn.design._paths import Sampling, respond
 from matterlearn.sections import ALONG_PATHS
 from matterlearn.spec import Problem, Spec
 
@@ -41,17 +41,7 @@ class Pathwise(AbstractEstimator):
         del memory
         systems, states = setup.starts(key, thetas)
         ignored = max(0, self.sampling.steps - self.horizon)
-
-        def one(key, system, drive, state):
-            measure = lambda s, now: setup.objective.measure(s, drive, now)  # noqa: E731
-            return follow(
-                key, system, setup.dynamics, drive, state, measure, respond, self.sampling,
-                ignored=ignored, budget=self.budget / setup.replicas,
-            )  # fmt: skip
-
-        paths = setup.map(one, setup.keys(key), systems, setup.drive, states)
-        return Values(setup.objective.reduce(paths.values, paths.log_likelihood, self.sampling.stride),
-                      paths.last.neighbors)  # fmt: skip
+        return along_paths(key, setup, systems, states, respond, self.sampling, ignored=ignored, budget=self.budget)
 
 
 class Config(Spec):

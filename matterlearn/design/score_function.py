@@ -20,8 +20,8 @@ from typing import ClassVar, Literal
 import equinox as eqx
 from pydantic import Field
 
-from matterlearn.design._estimator import AbstractEstimator, Setup, Values
-from matterlearn.design._paths import Sampling, follow, frozen, weigh
+from matterlearn.design._estimator import AbstractEstimator, Setup, Values, along_paths
+from matterlearn.design._paths import Sampling, frozen, weigh
 from matterlearn.sections import ALONG_PATHS
 from matterlearn.spec import Problem, Spec
 
@@ -40,15 +40,7 @@ class ScoreFunction(AbstractEstimator):
         del memory
         _, states = setup.starts(key, frozen(thetas))
         systems = eqx.combine(thetas, setup.rest)
-
-        def one(key, system, drive, state):
-            measure = lambda s, now: setup.objective.measure(s, drive, now)  # noqa: E731
-            budget = self.budget / setup.replicas
-            return follow(key, system, setup.dynamics, drive, state, measure, weigh, self.sampling, budget=budget)
-
-        paths = setup.map(one, setup.keys(key), systems, setup.drive, states)
-        return Values(setup.objective.reduce(paths.values, paths.log_likelihood, self.sampling.stride),
-                      paths.last.neighbors)  # fmt: skip
+        return along_paths(key, setup, systems, states, weigh, self.sampling, budget=self.budget)
 
 
 class Config(Spec):
