@@ -141,8 +141,9 @@ def reduce(tree: xr.DataTree, name: str, where: Mapping[str, Any] | None = None)
         hint = "; ".join(f"{d}: {_listing(array[d].values)}" for d in left)
         raise InputError(f"{name}: choose with where: {{{left[0]}: …}} ({hint})")
     if not array.dims and f"{variable}_sem" in dataset:
-        error = _reduce_time(_select(dataset[f"{variable}_sem"], where, name), how).squeeze()
-        array = array.assign_attrs(sem=float(error))
+        error = _select(dataset[f"{variable}_sem"], where, name)
+        if bool(error.notnull().any()):  # one replica has none
+            array = array.assign_attrs(sem=float(_reduce_time(error, how).squeeze()))
     return array
 
 

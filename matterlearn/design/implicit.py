@@ -6,7 +6,8 @@ The dynamics (``fire``) finds x*; one linear solve by conjugate gradients gives 
 rotations, along which H is zero, are left alone.
 
 Source: [krantz2013implicit]. Limits: a minimum that the couplings move smoothly; where contacts open or close, O is
-differentiable on one side only. Drives count as part of the energy.
+differentiable on one side only. H is taken where the minimiser stops: ``steps`` must be enough to arrive. Drives count
+as part of the energy. O must not answer to directions in which nothing holds the matter (the place of a free cluster).
 
 Example:
     >>> Config(kind="implicit", steps=500).build().steps
