@@ -67,6 +67,11 @@ class AbstractDynamics(eqx.Module):
     ) -> tuple[DynState, StepInfo]:
         """One time step or sweep of what :meth:`enter` returned."""
 
+    def temperature(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """kT of the sample at a step, kT_ref: that of the schedule ``kT``; 0 where there is none."""
+        schedule = getattr(self, "kT", None)
+        return jnp.zeros(()) if schedule is None else schedule(step.astype(float))
+
     def path_memory(self, system: Any, drive: Any, state: DynState) -> Any:
         """What :meth:`log_probability` carries along a recorded path because it depends on couplings. Default: none."""
         del system, drive, state

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics, DynState, advance
-from matterlearn.core.system import AbstractSystem, State, coupling_gradient, couplings, with_couplings
+from matterlearn.core.system import AbstractSystem, State, couplings, marginal_gradient, with_couplings
 
 
 class Batch(NamedTuple):
@@ -106,7 +106,7 @@ def phase_averages(
     dynamics: AbstractDynamics,
     drive: Drive,
     state: DynState,
-    measure: Callable[[DynState], PyTree],
+    measure: Callable[[Drive, DynState], PyTree],
     *,
     samples: int,
     stride: int,
@@ -125,11 +125,11 @@ def phase_averages(
         def sample(carry, count):
             state, total, squares = carry
             state = advance(key, system, dynamics, drive, state, count)
-            value = measure(state)
+            value = measure(drive, state)
             squares = jax.tree.map(lambda s, v: s + v**2, squares, value)
             return (state, jax.tree.map(jnp.add, total, value), squares), None
 
-        zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(measure, state))
+        zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(measure, drive, state))
         (state, total, squares), _ = jax.lax.scan(sample, (state, zero, zero), steps)
         return jax.tree.map(lambda t: t / samples, (total, squares)), state
 
@@ -161,10 +161,14 @@ def phase_statistics(
     stride: int,
     relax: int,
 ) -> tuple[PhaseStats, DynState]:
-    """⟨∂E/∂θ⟩ over ``samples`` samples, ``stride`` steps apart, after ``relax`` steps; drive and state replicated."""
+    """⟨∂E/∂θ⟩ over ``samples`` samples, ``stride`` steps apart, after ``relax`` steps; drive and state replicated.
 
-    def moment(state):
-        return coupling_gradient(system, state.x, state.neighbors)
+    Hidden parts of the matter that are not clamped are averaged over in closed form, where there is one.
+    """
+
+    def moment(drive, state):
+        kT = dynamics.temperature(state.step)
+        return marginal_gradient(system, state.x, kT, drive.clamped, state.neighbors)
 
     averages, state = phase_averages(
         key, system, dynamics, drive, state, moment, samples=samples, stride=stride, relax=relax

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 State = Any  # a NamedTuple of arrays: one sample, no batch axis
@@ -85,6 +86,46 @@ class AbstractSystem(eqx.Module):
         """Shapes and dtypes of the state, without computing one."""
         return jax.eval_shape(self.init_state, jax.eval_shape(lambda: jax.random.key(0)))
 
+    def marginal_energy(
+        self, x: State, kT: Float[Array, ""], held: State = None, neighbors: Any = None
+    ) -> Float[Array, ""]:
+        """F = −kT ln Σ_h exp(−E/kT): the energy with the hidden part h of x summed out where that has a closed form.
+
+        What is ``held`` (booleans shaped like the state) is not summed over. ∂F/∂θ is the mean of ∂E/∂θ over the
+        hidden part, so averages of it have the same mean and less noise. Default: nothing is hidden, F = E.
+        """
+        del kT, held
+        return self.energy(x, neighbors)
+
+    def log_partition(self, kT: Float[Array, ""]) -> Float[Array, ""] | None:
+        """ln Z at temperature kT, differentiable in the couplings, or ``None`` where it cannot be had exactly.
+
+        Z sums exp(−E/kT) over discrete values and integrates over continuous ones. Default: ``None``.
+        """
+        del kT
+        return None
+
+    def independent(self, kT: Float[Array, ""]) -> "tuple[AbstractSystem, Float[Array, '']] | None":
+        """The system without the couplings between its units, and its ln Z; one heat-bath sweep samples it.
+
+        Its energy and this one's are ends of a line along which annealed importance sampling goes: energies are linear
+        in the couplings. Default: ``None``, there is no such system.
+        """
+        del kT
+        return None
+
+    def show(self, pattern: Array) -> tuple[State, State]:
+        """A pattern on the visible part: target and which entries are held there. Default: everything is visible."""
+        leaves, treedef = jax.tree.flatten(self.state_shape())
+        ends = np.cumsum([leaf.size for leaf in leaves])
+        pieces = jnp.split(jnp.ravel(pattern), ends[:-1])
+        target = [p.reshape(leaf.shape).astype(leaf.dtype) for p, leaf in zip(pieces, leaves, strict=True)]
+        return treedef.unflatten(target), treedef.unflatten([jnp.ones(leaf.shape, bool) for leaf in leaves])
+
+    def read(self, x: State) -> Array:
+        """The pattern on the visible part of a state, inverse of :meth:`show`. Default: the whole state, flattened."""
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(x)])
+
     def allocate(self, x: State, needed: int = 0) -> Any:
         """Host side: whatever speeds up :meth:`energy` near x, with room for ``needed`` entries. Default: nothing."""
         del x, needed
@@ -110,3 +151,11 @@ def coupling_gradient(system: AbstractSystem, x: State, neighbors: Any = None) -
     """∂E/∂θ at fixed x, shaped like :func:`couplings`: for a pair energy J_ab these are the ab contacts."""
     theta, rest = eqx.partition(system, system.learnable())
     return jax.grad(lambda t: eqx.combine(t, rest).energy(x, neighbors))(theta)
+
+
+def marginal_gradient(
+    system: AbstractSystem, x: State, kT: Float[Array, ""], held: State = None, neighbors: Any = None
+) -> AbstractSystem:
+    """∂F/∂θ = ⟨∂E/∂θ⟩ over the hidden part of x, as far as it has a closed form; see ``marginal_energy``."""
+    theta, rest = eqx.partition(system, system.learnable())
+    return jax.grad(lambda t: eqx.combine(t, rest).marginal_energy(x, kT, held, neighbors))(theta)

@@ -56,7 +56,8 @@ class EquilibriumResponse(AbstractRule):
         order = batch.order or mean_square
         keys = jax.random.split(key, 3)
 
-        def measure(now):
+        def measure(drive, now):
+            del drive
             value, moment = order(system, now.x), coupling_gradient(system, now.x, now.neighbors)
             return value, moment, jax.tree.map(lambda m: value * m, moment)
 
