@@ -51,7 +51,7 @@ def gibbs(W, a, b, visible, hidden, *, order: int = 2, low: int = 0) -> float:
     """Γ at any magnetisations; arguments as in `log_partition`.
 
     >>> half = np.array([0.5])
-    >>> round(gibbs(np.zeros((1, 1)), np.zeros(1), np.zeros(1), half, half) / math.log(2), 12)    # two free units
+    >>> round(float(gibbs(np.zeros((1, 1)), np.zeros(1), np.zeros(1), half, half) / np.log(2)), 12)    # two free units
     2.0
     """
     entropy = _entropy(visible, low).sum() + _entropy(hidden, low).sum()
@@ -85,7 +85,7 @@ def log_partition(
         ValueError: for another order, or if no stationary point was found.
 
     >>> field = log_partition(np.zeros((1, 2)), np.zeros(1), np.zeros(2))
-    >>> round(field.log_partition / math.log(2), 9), field.visible.tolist()
+    >>> round(float(field.log_partition / np.log(2)), 9), field.visible.tolist()
     (3.0, [0.5])
     """
     if order not in (1, 2, 3):
