@@ -112,7 +112,7 @@ def _pairs(of):
     p = {(a, b): (1 + a * m[:, None] + b * m + a * b * both) / 4 for a in (1, -1) for b in (1, -1)}
     for table in p.values():
         np.fill_diagonal(table, 1.0)
-        if table.min() <= 0:
+        if table.min() < 1e-14:
             raise ValueError("a pair of spins never shows one of its four states: its own coupling would be infinite")
     log = {signs: np.log(table) for signs, table in p.items()}
     J = (log[1, 1] + log[-1, -1] - log[1, -1] - log[-1, 1]) / 4
