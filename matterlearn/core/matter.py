@@ -39,6 +39,23 @@ def check_matter(dynamics, scenario):
         yield Problem(("kind",), f"moves {MOVES[own][0]}, but {kind!r} has {has}: use {use}")
 
 
+def trains(rule) -> tuple[str, ...]:
+    """Kinds of matter whose couplings a rule's Config (or its class) can train; one that says nothing trains all.
+
+    >>> trains(object()) == tuple(MOVES)
+    True
+    """
+    return getattr(rule, "trains", tuple(MOVES))
+
+
+def check_trains(rule, scenario):
+    """Complaint about a rule that cannot train the matter there is."""
+    given = matter(scenario.system)
+    if given not in trains(rule):
+        can = " or ".join(MOVES[own][0] for own in trains(rule))
+        yield Problem(("kind",), f"trains {can}, but {scenario.system.kind!r} has {MOVES[given][0]}")
+
+
 def check_coordinates(observable, scenario):
     """Complaint about an observable of positions where nothing has any."""
     del observable

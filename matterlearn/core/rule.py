@@ -62,7 +62,8 @@ class AbstractRule(eqx.Module):
 
     ``parameter_name`` is what results call them; ``"couplings"`` means there is nothing else to record.
     ``slow_time`` is the unit of a presentation's duration, for rules to which it matters. ``sign`` is what becomes of
-    the energy of the states in a rule's first phase: −1 lowers it, for what is shown, 1 raises it, for what is dreamt.
+    the energy of the states in a rule's first phase: −1 lowers it, for what is shown, 1 raises it, for what is dreamt,
+    0 for rules that lower a cost instead.
     """
 
     parameter_name: ClassVar[str] = "couplings"

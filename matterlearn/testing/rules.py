@@ -81,7 +81,7 @@ def well_learns_what_it_is_shown(config: Any) -> None:
     For rules that learn from what is shown, ``sign`` −1.
     """
     rule, system, dynamics = config.build(), well(), _dynamics()
-    if rule.sign > 0:
+    if rule.sign != -1:
         return
     parameters = rule.parameters(system)
     batch = exposure(system, 200.0, at=5.0)
@@ -98,7 +98,7 @@ def well_unlearns_what_it_dreams(config: Any) -> None:
     For rules of ``sign`` 1.
     """
     rule, system, dynamics = config.build(), well(), _dynamics()
-    if rule.sign < 0:
+    if rule.sign != 1:
         return
     parameters, estimate = rule.parameters(system), eqx.filter_jit(_estimated)
     shown = [exposure(system, 200.0, at=place) for place in (5.0, 0.0)]
@@ -111,6 +111,31 @@ def well_unlearns_what_it_dreams(config: Any) -> None:
     dreamt = next(iter(info.phases.values())).mean.stiffness
     z = (dreamt - 4) / (2 / REPLICAS**0.5)  # noise is the well's own law: half a χ² of eight coordinates
     assert abs(z) < 4, f"⟨∂E/∂θ⟩ of the free well is {dreamt}, not 4: z = {z:.1f}"
+
+
+def well_comes_to_where_it_is_told(config: Any) -> None:
+    """E = ½θx² under a force f rests at f/θ: told to rest farther out, θ goes down, told farther in, up.
+
+    For rules that learn from the cost of a minimum, ``sign`` 0; without noise, so the first step downhill is exact.
+    """
+    rule, system, force = config.build(), well(), 2.0
+    if rule.sign != 0:
+        return
+    x = jax.tree.map(jnp.zeros_like, system.init_state(jax.random.key(0)))
+    free = Drive(force=jax.tree.map(lambda leaf: jnp.full_like(leaf, force), x))
+    dynamics = load_kind("dynamics", "newton")(kind="newton").build()
+    parameters, estimate = rule.parameters(system), eqx.filter_jit(_estimated)
+
+    def lost(stiffness, place):
+        return float((force / stiffness - place) ** 2)
+
+    for place in (3.0, 1.0):
+        drive = Drive(trap(x, 1.0, place).target, trap(x, 1.0).stiffness, free.force)
+        shown = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (REPLICAS, *jnp.shape(leaf))), (drive, x, free))
+        batch = Batch(shown[0], shown[1], jnp.ones(()), free=shown[2])  # pyright: ignore[reportCallIssue]
+        direction, *_ = estimate(rule, dynamics, system, batch, parameters, jax.random.key(3))
+        after = rule.couple(system, moved(parameters, direction, -1e-3)).stiffness
+        assert lost(after, place) < lost(system.stiffness, place), f"told to rest at {place}, θ went to {after}"
 
 
 def rule_trains(config: Any, system_config: Any) -> None:
@@ -129,4 +154,9 @@ def rule_trains(config: Any, system_config: Any) -> None:
     assert isinstance(rule.couple(system, parameters), type(system)), "couple returns another kind of system"
 
 
-RULE_CHECKS = (estimate_is_deterministic, well_learns_what_it_is_shown, well_unlearns_what_it_dreams)
+RULE_CHECKS = (
+    estimate_is_deterministic,
+    well_learns_what_it_is_shown,
+    well_unlearns_what_it_dreams,
+    well_comes_to_where_it_is_told,
+)
