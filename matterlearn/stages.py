@@ -246,6 +246,8 @@ def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas,
     )
     steps, optimizer_state = optimizer.update(grads, carry.optimizer, carry.parameters)
     parameters = optax.apply_updates(carry.parameters, steps)
+    if rule.parameter_name == "couplings":  # other parameters know their own limits
+        parameters = couplings(rule.couple(system, parameters).constrain())
     after = LearningCarry(parameters, optimizer_state, state, carry.update + 1, info.neighbors)
     return after, info._replace(neighbors=None)
 
