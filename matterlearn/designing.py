@@ -19,7 +19,8 @@ from matterlearn.design._diagnostics import length_of
 from matterlearn.design._estimator import Setup, evaluate
 from matterlearn.design._objective import Objective, Term
 from matterlearn.design._sensitivity import Sensitivity, sensitivity
-from matterlearn.errors import InputError
+from matterlearn.errors import InputError, SimulationError
+from matterlearn.loop import MOST_REPLAYS
 from matterlearn.stages import MOST_NUMBERS, allocate, named, overflowed, replica, required
 
 SIGNS = {"minimise": 1, "maximise": -1, None: 1}
@@ -45,7 +46,11 @@ class DesignCarry(NamedTuple):
 
 
 class Design:
-    """Moving couplings by gradients of what the matter does."""
+    """Moving couplings by gradients of what the matter does.
+
+    Raises:
+        InputError: if there are no couplings, or an objective speaks of numbers that its observable does not have.
+    """
 
     name, unit, stride = "design", "update", 1
 
@@ -56,11 +61,14 @@ class Design:
         self.estimators = tuple(config.build() for config in chosen)
         self.names = tuple(config.kind for config in chosen)
         self.total = section.updates + 1
+        numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(couplings(system)))
+        if not numbers:
+            raise InputError(f"design: a {type(system).__name__} as it is configured has no couplings to design")
         terms = tuple(term(t, system, task) for t in section.objective)
         recall = task.recall(key, system, 1)
         first, drive, x = (replica(tree, 0) for tree in (recall.system, recall.drive, recall.x))
         self.objective = Objective.of(terms, first, drive, DynState(x, jnp.zeros((), jnp.int32)))
-        numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(couplings(system)))
+        Setup.of(system, dynamics, self.objective, recall)
         self.record = max(1, -(-self.total * numbers // MOST_NUMBERS))
         self._made: tuple[Any, Setup] | None = None
 
@@ -104,10 +112,14 @@ class Design:
         return self._made[1]
 
     def _evaluate(self, carry: DesignCarry, update: int):
-        """Loss and gradient; lists that overflowed are made larger and everything is done again."""
+        """Loss and gradient; lists that overflowed are made larger and everything is done again.
+
+        Raises:
+            SimulationError: if they overflow whatever their size.
+        """
         which = int(carry.using)
         estimator, memory = self.estimators[which], carry.memories[which]
-        while True:
+        for _ in range(MOST_REPLAYS + 1):
             setup = self._setup(estimator, update, carry.room)
             reseed = self.section.reseed
             key = jax.random.fold_in(self.key, update // reseed if reseed else 0)
@@ -116,6 +128,11 @@ class Design:
             if found.neighbors is None or not overflowed(found.neighbors):
                 break
             carry, memory = carry._replace(room=jnp.asarray(required(found.neighbors), jnp.int32)), None
+        else:
+            raise SimulationError(
+                f"update {update}: neighbour lists overflow again and again",
+                suggestion="particles are collapsing onto each other; bound the couplings, or use a stiffer core",
+            )
         if update == 0 and estimator.responds:
             check_response(found, self.names[which])
         memories = tuple(memory if i == which else m for i, m in enumerate(carry.memories))

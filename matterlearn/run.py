@@ -156,6 +156,8 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
     settings = {"store": Store(directory / "checkpoints"), "quiet": quiet, "log": log, "resume_hint": hint}
     records = Records(experiment.system)
     if experiment.scenario.learning is not None:
+        if experiment.scenario.design is not None:
+            _design(experiment, records.system, log)  # its mistakes show before anything is learned
         stage = _learning(experiment)
         carry, learned = run_stage(stage, chunk=None, **settings)
         records = Records(stage.rule.couple(experiment.system, carry.parameters), learned=learned)

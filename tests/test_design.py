@@ -1,19 +1,24 @@
 """Design as a run: what is reached, what is reported, what is refused, and that a resumed design is the same."""
 
 import json
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import fakes.estimators
-from matterlearn import loop
+from matterlearn import designing, loop
 from matterlearn.design._constraints import project
+from matterlearn.design._estimator import Setup
 from matterlearn.design._objective import REDUCTIONS, SCALES, Objective, Term
 from matterlearn.designing import Design
-from matterlearn.errors import InputError, ScenarioError
+from matterlearn.errors import InputError, ScenarioError, SimulationError
 from matterlearn.observables.energy import Energy
-from matterlearn.run import run
+from matterlearn.run import build, optimizer, run
 from matterlearn.scenario import load
 from matterlearn.sections import ALONG_PATHS, RANGES, Bounds, Budget, DistinctSpecies, Sparsity, Ties
 
@@ -134,6 +139,61 @@ def test_pathwise_through_steps_is_refused_in_words(tmp_path):
 
 
 LATTICE = {"kind": "lattice_condensate", "species": 2, "shape": [4, 4]}
+NETWORK = {"kind": "spin_network", "units": 4}
+BODIES = {"kind": "rigid_bodies", "bodies": "facing_trimers", "numbers": [1, 1], "box": 20.0, "coupling": -8.0}
+
+
+def designed_on(system, dynamics, estimator):
+    """The energy of another system, by another estimator."""
+    objective = [{"observable": {"kind": "energy"}, "goal": "minimise"}]
+    section = changed(estimator={"kind": estimator}, objective=objective)
+    return section | {"system": system, "dynamics": dynamics, "observe": []}
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ({"component": [1], "target": 0.2}, r"objective.0.component: moment has 1 numbers, counted from 0; got 1"),
+        ({"component": [], "target": 0.2}, r"objective.0.component: .* got none"),
+        ({"target": [0.2, 0.3]}, r"objective.0.target: 2 targets for 1 numbers of moment"),
+    ],
+)
+def test_what_the_observable_does_not_have_is_told(tmp_path, objective, message):
+    with pytest.raises(InputError, match=message):
+        run(changed(objective=[{"observable": {"kind": "moment"}} | objective]), out=tmp_path / "wrong")
+
+
+def test_no_couplings_and_other_systems_are_told():
+    experiment = build(TRAP)
+    section: Any = experiment.scenario.design
+    stage = partial(Design, experiment.key, dynamics=experiment.dynamics, section=section,
+                    optimizer=optimizer(section.optimizer, 1), log=None)  # fmt: skip
+    empty = eqx.tree_at(lambda s: s.coefficient, experiment.system, jnp.zeros(0))
+    with pytest.raises(InputError, match="has no couplings to design"):
+        stage(system=empty, task=experiment.task)
+
+    class Another:
+        def recall(self, key, system, replicas):
+            recall = experiment.task.recall(key, system, replicas)
+            return recall._replace(system=(recall.system, jnp.ones(replicas)))
+
+    with pytest.raises(InputError, match="systems of 2 arrays instead of 1"):
+        recall = Another().recall(experiment.key, experiment.system, 2)
+        Setup.of(experiment.system, experiment.dynamics, Objective((), ()), recall)
+
+
+def test_lists_that_overflow_whatever_their_size_end_the_design(monkeypatch):
+    experiment = build(changed(estimator={"kind": "closed_form"}))
+    section: Any = experiment.scenario.design
+    stage = Design(experiment.key, experiment.system, experiment.dynamics, experiment.task, section,
+                   optimizer(section.optimizer, 1), None)  # fmt: skip
+    tries = []
+    monkeypatch.setattr(designing, "evaluate", lambda *_, **__: tries.append(1) or SimpleNamespace(neighbors=()))
+    monkeypatch.setattr(designing, "overflowed", lambda lists: True)
+    monkeypatch.setattr(designing, "required", lambda lists: 10)
+    with pytest.raises(SimulationError, match="update 0: neighbour lists overflow again and again"):
+        stage.advance(stage.start(), 0, 1)
+    assert len(tries) == loop.MOST_REPLAYS + 1
 
 
 @pytest.mark.parametrize(
@@ -147,8 +207,18 @@ LATTICE = {"kind": "lattice_condensate", "species": 2, "shape": [4, 4]}
         (changed(estimator={"kind": "implicit"}), "use dynamics fire"),
         (changed(estimator={"kind": "enumeration"}), "cannot enumerate continuous matter"),
         (TRAP | {"dynamics": {"kind": "langevin", "dt": 0.2, "kT": {"ramp": {"start": 2, "stop": 1, "steps": 9}}}},
-         "weighs samples at one temperature"),
+         "weighs states at one temperature"),
         (changed(estimator={"kind": "score_function"}) | {"dynamics": {"kind": "fire"}}, "needs the probability"),
+        (changed(estimator={"kind": "score_function"}) | {"dynamics": {"kind": "brownian", "dt": 0.1, "kT": 0}},
+         "dynamics.kT: should stay above 0"),
+        (changed(estimator={"kind": "score_function"}) | {"dynamics": {"kind": "langevin", "dt": 0.1, "friction": 0}},
+         "dynamics.friction: should stay above 0"),
+        (designed_on(NETWORK, {"kind": "parallel", "kT": 1.0}, "equilibrium"), "'parallel' does not sample"),
+        (designed_on(NETWORK, {"kind": "parallel", "kT": 1.0}, "enumeration"), "'parallel' does not sample"),
+        (designed_on(BODIES, {"kind": "association"}, "pathwise"), "those of 'association' do not"),
+        (designed_on(BODIES, {"kind": "association"}, "tangent"), "those of 'association' do not"),
+        (designed_on(BODIES, {"kind": "langevin", "dt": 1e-4}, "pathwise"), "bodies turn: use brownian"),
+        (designed_on(LATTICE, {"kind": "kawasaki"}, "enumeration"), "conserves and every replica draws anew"),
         (changed(estimator={"kind": "pathwise"}, objective=[{"observable": {"kind": "energy"}, "goal": "maximise"}])
          | {"system": LATTICE, "dynamics": {"kind": "heat_bath"}, "observe": []}, "respond smoothly"),
     ],

@@ -9,6 +9,21 @@ nothing is continuous.
 | discrete | values of which no two that are updated together interact | ``core.discrete.AbstractDiscreteSystem`` |
 | network | units that all feel each other | ``core.network.AbstractNetwork`` |
 | reactions | numbers of molecules | ``core.system.AbstractSystem`` with ``core.reactions`` |
+
+What else a Config may claim, so that other kinds can tell whether they go together (``name: ClassVar[bool] = True``):
+
+| of | claim | meaning | unless it says so |
+|---|---|---|---|
+| dynamics | known_steps | the probability of a step is known (``AbstractDynamics.log_probability``) | no |
+| dynamics | smooth | at given random numbers a step responds smoothly to couplings and state | no |
+| dynamics | minimises | it goes to a minimum of the energy | no |
+| dynamics | curved | it moves states on curved spaces (``AbstractSystem.displace``) | no |
+| dynamics | conserving | the numbers of each discrete value never change | no |
+| dynamics | stationary | the law of long runs, ``"boltzmann"`` or ``"none"`` | ``"boltzmann"`` |
+| rule | trains | kinds of matter that it can train (a tuple) | all |
+| system | positions | its state has a ``position`` | yes, if continuous |
+| system | isotropic | on a lattice, bonds are the same in all directions | yes |
+| system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """
 
 from matterlearn.spec import Problem
@@ -59,5 +74,5 @@ def check_trains(rule, scenario):
 def check_coordinates(observable, scenario):
     """Complaint about an observable of positions where nothing has any."""
     del observable
-    if matter(scenario.system) != "continuous" or getattr(scenario.system, "kind", "") == "mean_field_mixture":
+    if not getattr(scenario.system, "positions", matter(scenario.system) == "continuous"):
         yield Problem(("kind",), f"is a quantity of positions, which {scenario.system.kind!r} has not")

@@ -50,6 +50,11 @@ class Sampler(AbstractDynamics):
     kT: Schedule
     moves: tuple[AbstractMove, ...]
 
+    @property
+    def conserving(self) -> bool:
+        """Whether the numbers of each value never change."""
+        return all(move.conserving for move in self.moves)
+
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x with clamped sites on their targets."""
         del key

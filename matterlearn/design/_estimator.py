@@ -22,6 +22,7 @@ from matterlearn.core.task import Recall, replicated
 from matterlearn.design._diagnostics import reliable, tail_index
 from matterlearn.design._objective import Objective
 from matterlearn.design._paths import Sampling, follow
+from matterlearn.errors import InputError
 
 
 class Setup(eqx.Module):
@@ -42,8 +43,17 @@ class Setup(eqx.Module):
         """From where a task starts its replicas; they all get the couplings of one system, at full strength.
 
         What a task does to a system for speed alone (tables for the couplings it has) is undone.
+
+        Raises:
+            InputError: if the task's systems have other arrays than the system.
         """
-        systems = jax.tree.unflatten(jax.tree.structure(system), jax.tree.leaves(recall.system))
+        shape, leaves = jax.tree.structure(system), jax.tree.leaves(recall.system)
+        if len(leaves) != shape.num_leaves:
+            raise InputError(
+                f"design: the task gives replicas systems of {len(leaves)} arrays instead of {shape.num_leaves}, which "
+                "have no couplings in common; use another task"
+            )
+        systems = jax.tree.unflatten(shape, leaves)
         rest = eqx.partition(systems, system.learnable())[1]
         return cls(dynamics, objective, rest, recall.drive, recall.x, neighbors)
 

@@ -6,6 +6,7 @@ f is the identity, ln or logit. A term also says how the samples of one trajecto
 last one, whether the observable ever was 1 (probability of a first passage), or for how many steps it has not been yet.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.observable import Observable
 from matterlearn.core.system import AbstractSystem
+from matterlearn.errors import InputError
 
 SCALES: dict[str, Callable] = {
     "linear": lambda v: v,
@@ -94,9 +96,12 @@ class Objective(eqx.Module):
 
     @classmethod
     def of(cls, terms: tuple[Term, ...], system: AbstractSystem, drive: Drive, state: DynState) -> "Objective":
-        """With the sizes that terms have for one sample."""
-        sizes = tuple(jax.eval_shape(lambda t=term: t.measure(system, drive, state)).shape[0] for term in terms)
-        return cls(terms, sizes)
+        """With the sizes that terms have for one sample.
+
+        Raises:
+            InputError: if a term names components that its observable has not, or gives it another number of targets.
+        """
+        return cls(terms, tuple(_size(i, term, system, drive, state) for i, term in enumerate(terms)))
 
     def parts(self, values: Float[Array, "... quantity"]) -> list[Float[Array, "... quantity"]]:
         """The last axis cut by terms."""
@@ -131,6 +136,23 @@ class Objective(eqx.Module):
     def __call__(self, mean: Float[Array, " quantity"]) -> Float[Array, ""]:
         """L of the averages."""
         return sum((t.loss(p) for t, p in zip(self.terms, self.parts(mean), strict=True)), jnp.zeros(()))
+
+
+def _size(i: int, term: Term, system: AbstractSystem, drive: Drive, state: DynState) -> int:
+    """Numbers of term i; components and targets are checked here, where the size of the observable is known."""
+    every = math.prod(jax.eval_shape(lambda: jnp.asarray(term.observable(system, drive, state))).shape)
+    name, chosen = term.observable.name, range(every) if term.component is None else term.component
+    missing = sorted(set(chosen) - set(range(every)))
+    if missing or not chosen:
+        got = missing[0] if missing else "none"
+        raise InputError(f"design.objective.{i}.component: {name} has {every} numbers, counted from 0; got {got}")
+    targets = 1 if term.target is None else term.target.size
+    if targets != len(chosen) and jnp.ndim(term.target):
+        raise InputError(
+            f"design.objective.{i}.target: {targets} targets for {len(chosen)} numbers of {name}; give one for all, or "
+            "one each"
+        )
+    return len(chosen)
 
 
 def _others(seen):

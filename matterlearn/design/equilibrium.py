@@ -159,11 +159,19 @@ class Config(Spec):
     provides: ClassVar[tuple[str, ...]] = ("effective_fraction",)
 
     def check(self, scenario):
-        """The dynamics has one temperature, of which its samples are."""
-        kT = getattr(scenario.dynamics, "kT", None)
-        if not isinstance(kT, int | float) or not kT > 0:
-            yield Problem(("kind",), "weighs samples at one temperature: dynamics.kT should be a number above 0")
+        """The dynamics samples the Boltzmann law of one temperature."""
+        yield from check_law(scenario)
 
     def build(self) -> Equilibrium:
         """The estimator."""
         return Equilibrium(Sampling(self.relax, self.samples, self.stride), self.threshold)
+
+
+def check_law(scenario):
+    """What estimators with Boltzmann weights ask of a scenario."""
+    dynamics, kT = scenario.dynamics, getattr(scenario.dynamics, "kT", None)
+    if getattr(dynamics, "stationary", "boltzmann") != "boltzmann":
+        yield Problem(("kind",), f"weighs states by the Boltzmann law, which {dynamics.kind!r} does not sample: use "
+                                 "another dynamics")  # fmt: skip
+    elif not isinstance(kT, int | float) or not kT > 0:
+        yield Problem(("kind",), "weighs states at one temperature: dynamics.kT should be a number above 0")

@@ -78,7 +78,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """The dynamics goes to a minimum."""
-        if scenario.dynamics.kind not in ("fire",) and ":" not in scenario.dynamics.kind:
+        if not getattr(scenario.dynamics, "minimises", False):
             yield Problem(("kind",), "is the response of an energy minimum: use dynamics fire")
 
     def build(self) -> Implicit:

@@ -56,7 +56,7 @@ class Config(Spec):
     memory: float = Field(default=512.0, gt=0, description="budget for kept states, MiB")
 
     def check(self, scenario):
-        """Samples lie inside the horizon, and the matter moves continuously."""
+        """Samples lie inside the horizon, and trajectories respond smoothly."""
         yield from check_horizon(self, scenario)
 
     def build(self) -> Pathwise:
@@ -70,7 +70,7 @@ def check_horizon(config, scenario):
     window = config.samples * config.stride
     if config.horizon is not None and not window <= config.horizon:
         yield Problem(("horizon",), f"ends before the first sample: at least samples × stride = {window}")
-    given = getattr(scenario.system, "matter", "continuous")
-    if given != "continuous":
-        yield Problem(("kind",), "goes through trajectories that respond smoothly to couplings; for "
-                                 f"{given} matter use score_function or equilibrium")  # fmt: skip
+    dynamics = scenario.dynamics
+    if not getattr(dynamics, "smooth", False):
+        yield Problem(("kind",), "goes through trajectories that respond smoothly to couplings; those of "
+                                 f"{dynamics.kind!r} do not: use score_function or equilibrium")  # fmt: skip

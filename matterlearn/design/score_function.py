@@ -23,9 +23,7 @@ from pydantic import Field
 from matterlearn.design._estimator import AbstractEstimator, Setup, Values, along_paths
 from matterlearn.design._paths import Sampling, frozen, weigh
 from matterlearn.sections import ALONG_PATHS
-from matterlearn.spec import Problem, Spec
-
-KNOWN = ("brownian", "langevin", "heat_bath", "metropolis")
+from matterlearn.spec import Problem, Spec, schedule_range
 
 
 class ScoreFunction(AbstractEstimator):
@@ -33,7 +31,6 @@ class ScoreFunction(AbstractEstimator):
 
     sampling: Sampling = eqx.field(static=True)
     budget: float = eqx.field(static=True)
-
 
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """Samples of every replica's trajectory, with its log-likelihood."""
@@ -54,10 +51,17 @@ class Config(Spec):
     memory: float = Field(default=512.0, gt=0, description="budget for kept states, MiB")
 
     def check(self, scenario):
-        """The probability of a step is known."""
-        kind = scenario.dynamics.kind
-        if kind not in KNOWN and ":" not in kind:
-            yield Problem(("kind",), f"needs the probability of a step, which {kind!r} has not: use {', '.join(KNOWN)}")
+        """The probability of a step is known, and there is one."""
+        dynamics = scenario.dynamics
+        if not getattr(dynamics, "known_steps", False):
+            yield Problem(("kind",), f"needs the probability of a step, which {dynamics.kind!r} has not: use brownian, "
+                                     "langevin, heat_bath or metropolis")  # fmt: skip
+            return
+        for name in ("kT", "friction"):
+            given = getattr(dynamics, name, None)
+            if given is not None and not schedule_range(given)[0] > 0:
+                yield Problem(("dynamics", name), "should stay above 0 for score_function: paths are weighed by their "
+                                                  "noise, and without it there is only one")  # fmt: skip
 
     def build(self) -> ScoreFunction:
         """The estimator."""

@@ -64,7 +64,7 @@ class Config(Spec):
     horizon: int | None = Field(default=None, ge=1, description="last steps that are differentiated; default: all")
 
     def check(self, scenario):
-        """Samples lie inside the horizon, and the matter moves continuously."""
+        """Samples lie inside the horizon, and trajectories respond smoothly."""
         yield from check_horizon(self, scenario)
 
     def build(self) -> Tangent:

@@ -31,7 +31,7 @@ Example:
     0.5
 """
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -138,6 +138,7 @@ class Config(Spec):
     """Single-particle Monte Carlo with association jumps in a scenario."""
 
     kind: Literal["association"]
+    curved: ClassVar[bool] = True
     kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     jumps: float = Field(default=0.5, ge=0, le=1, description="fraction of the attempts that are jumps")
     widths: list[float] = Field(

@@ -17,7 +17,7 @@ Example:
     1.0
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +78,9 @@ class Config(Spec):
     """Brownian motion in a scenario."""
 
     kind: Literal["brownian"]
+    known_steps: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+    curved: ClassVar[bool] = True
     dt: float = Field(gt=0, le=1, description="time step, σ²/D", examples=[1e-3])
     kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     mobility: float = Field(default=1.0, gt=0, description="overall mobility")

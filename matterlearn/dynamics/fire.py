@@ -66,6 +66,8 @@ class Config(Spec):
     """FIRE in a scenario."""
 
     kind: Literal["fire"]
+    smooth: ClassVar[bool] = True
+    minimises: ClassVar[bool] = True
     dt: float = Field(default=0.002, gt=0, description="first time step, √(m σ²/kT_ref)")
     dt_max: float = Field(default=0.01, gt=0, description="longest time step, √(m σ²/kT_ref)")
 

@@ -49,6 +49,8 @@ class Config(Spec):
 
     kind: Literal["heat_bath"]
     matter: ClassVar[str] = "discrete"
+    known_steps: ClassVar[bool] = True
+    draws: ClassVar[bool] = True  # from conditional laws, so that values may be real numbers
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):

@@ -50,6 +50,7 @@ class Hopping(AbstractDynamics):
     most_events: Int[Array, ""]
     states: int = eqx.field(static=True)
     hosted: ClassVar[bool] = True
+    conserving: ClassVar[bool] = True
 
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x with clamped sites on their targets; the memory counts events."""

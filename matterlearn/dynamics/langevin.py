@@ -18,7 +18,7 @@ Example:
     1.0
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -90,6 +90,8 @@ class Config(Spec):
     """Langevin motion in a scenario."""
 
     kind: Literal["langevin"]
+    known_steps: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
     dt: float = Field(gt=0, le=1, description="time step, √(m σ²/kT_ref)", examples=[5e-3])
     kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     friction: float = Field(default=1.0, ge=0, description="friction γ, inverse time")

@@ -66,6 +66,7 @@ class Config(Spec):
 
     kind: Literal["metropolis"]
     matter: ClassVar[str] = "discrete"
+    known_steps: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
 
     def check(self, scenario):

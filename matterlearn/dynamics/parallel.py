@@ -81,6 +81,7 @@ class Config(Spec):
 
     kind: Literal["parallel"]
     matter: ClassVar[str] = "network"
+    stationary: ClassVar[str] = "none"
     kT: NonNegativeSchedule = Field(
         default=0.0, description="temperature, kT_ref: a number, a ramp or a cycle", examples=[1.0]
     )

@@ -51,6 +51,8 @@ class UnitSwaps(AbstractDynamics):
 
     kT: Schedule
 
+    conserving: ClassVar[bool] = True
+
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x with clamped units on their targets."""
         del key, system
@@ -154,6 +156,7 @@ class Config(Spec):
 
     kind: Literal["unit_swaps"]
     matter: ClassVar[str] = "network"
+    conserving: ClassVar[bool] = True
     kT: NonNegativeSchedule = Field(
         default=0.0, description="temperature, kT_ref: a number, a ramp or a cycle", examples=[1.0, 0.8]
     )

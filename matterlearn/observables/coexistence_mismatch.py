@@ -148,7 +148,7 @@ class Config(Spec):
     def check(self, scenario):
         """There are species on sites, phases of them, and a solver if one is asked for."""
         yield from check_species(scenario)
-        if scenario.system.kind == "lattice_tiles":
+        if not getattr(scenario.system, "isotropic", True):
             yield Problem(("kind",), "needs bonds that are the same in all directions: use system lattice_condensate")
         yield from check_phases(self.phases, scenario)
         if self.reference is not None and not solvable():

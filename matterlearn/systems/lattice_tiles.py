@@ -136,6 +136,7 @@ class Config(Spec):
 
     kind: Literal["lattice_tiles"]
     matter: ClassVar[str] = "discrete"
+    isotropic: ClassVar[bool] = False
     shape: Annotated[list[int], Field(min_length=2, max_length=3)] = Field(
         description="sides of the lattice, sites", examples=[[4, 4], [3, 3], [2, 2, 2], [4, 5]]
     )

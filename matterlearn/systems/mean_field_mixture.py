@@ -154,6 +154,7 @@ class Config(Spec):
     """Mean-field mixture in a scenario."""
 
     kind: Literal["mean_field_mixture"]
+    positions: ClassVar[bool] = False
     components: int = Field(
         ge=1, le=MOST_COMPONENTS, description="solutes N, without the solvent", examples=[4, 3, 2]
     )

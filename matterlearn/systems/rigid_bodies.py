@@ -42,6 +42,7 @@ from pydantic import Field
 
 from matterlearn.core import quaternion
 from matterlearn.core.assembly import Bonds
+from matterlearn.core.matter import matter
 from matterlearn.core.neighbors import Neighbors, allocate, pair_energy, pays, refresh
 from matterlearn.core.space import minimum_image, scatter_points
 from matterlearn.core.symmetric import index, pack, unpack
@@ -336,7 +337,7 @@ class Config(Spec):
         if not self.onset < self.cutoff:
             yield Problem(("onset",), f"{self.onset:g} should be below the cutoff {self.cutoff:g}")
         yield from self._check_box()
-        if scenario.dynamics.kind in ("langevin", "fire"):
+        if matter(scenario.dynamics) == matter(self) and not getattr(scenario.dynamics, "curved", False):
             message = f"{scenario.dynamics.kind!r} moves coordinates of flat space, and bodies turn"
             yield Problem(("kind",), f"{message}: use brownian or association")
 
