@@ -146,8 +146,8 @@ def _size(i: int, term: Term, system: AbstractSystem, drive: Drive, state: DynSt
     if missing or not chosen:
         got = missing[0] if missing else "none"
         raise InputError(f"design.objective.{i}.component: {name} has {every} numbers, counted from 0; got {got}")
-    targets = 1 if term.target is None else term.target.size
-    if targets != len(chosen) and jnp.ndim(term.target):
+    targets = 0 if term.target is None or not term.target.ndim else term.target.size
+    if targets not in (0, len(chosen)):
         raise InputError(
             f"design.objective.{i}.target: {targets} targets for {len(chosen)} numbers of {name}; give one for all, or "
             "one each"

@@ -48,8 +48,10 @@ class Enumeration(AbstractEstimator):
         if memory is not None:
             return memory
         if setup.drive.force is not None or setup.drive.stiffness is not None:
-            raise InputError("enumeration weighs states by the energy of the material alone, but the task pulls at them; "
-                             "use equilibrium")  # fmt: skip
+            raise InputError(
+                "enumeration weighs states by the energy of the material alone, but the task pulls at them; use "
+                "equilibrium"
+            )
         rest, drive, x = jax.tree.map(lambda leaf: leaf[0], (setup.rest, setup.drive, setup.x))
         conserving = getattr(setup.dynamics, "conserving", False)
         every = all_states(eqx.combine(theta, rest), drive.project(x), self.states, conserving=conserving)
