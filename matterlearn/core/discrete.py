@@ -101,3 +101,16 @@ class AbstractDiscreteSystem(AbstractSystem):
     @abc.abstractmethod
     def kernel(self) -> AbstractKernel:
         """Local energies at the present couplings; traced, built once per loop over sweeps."""
+
+    def log_conditionals(self, x: State, kT: Float[Array, ""]) -> State:
+        """ln P(s_i | all others) of every entry of x, in the state's shape; differentiable in the couplings."""
+        kernel = self.kernel()
+        parts = kernel.split(x)
+
+        def one(colour, part):
+            environment = kernel.environment(parts, colour)
+            energy = lambda w: kernel.site_energy(jnp.zeros_like(part) + w, environment)  # noqa: E731
+            log = jax.nn.log_softmax(-jax.vmap(energy)(jnp.arange(kernel.values)) / kT, axis=0)
+            return jnp.take_along_axis(log, part[None].astype(int), axis=0)[0]
+
+        return kernel.join(tuple(one(colour, part) for colour, part in enumerate(parts)))

@@ -67,6 +67,16 @@ class AbstractDynamics(eqx.Module):
     ) -> tuple[DynState, StepInfo]:
         """One time step or sweep of what :meth:`enter` returned."""
 
+    def remember(self, state: DynState) -> Any:
+        """What another phase needs to go on from here, whatever becomes of couplings and drive. Default: the sample."""
+        return state.x
+
+    def resume(
+        self, key: Key[Array, ""], system: AbstractSystem, drive: Drive, kept: Any, neighbors: Any = None
+    ) -> DynState:
+        """A new start at what was remembered; steps count from 0. Default: as from any sample."""
+        return self.init(key, system, drive, kept, neighbors)
+
     def temperature(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """kT of the sample at a step, kT_ref: that of the schedule ``kT``; 0 where there is none."""
         schedule = getattr(self, "kT", None)

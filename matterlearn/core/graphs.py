@@ -118,9 +118,14 @@ class Graph(Spec):
         """Number of nodes, without drawing a random graph."""
         return self.nodes if self.nodes is not None else len(_drawn(self))
 
+    @property
+    def network(self) -> Any:
+        """What :meth:`build` gives, for checks of a scenario, where nothing can be built."""
+        return _drawn(self)
+
     def build(self) -> Any:
         """The ``networkx.Graph``: nodes 0 … N−1, weights only if they count, attribute ``pos`` if it has places."""
-        return _drawn(self)
+        return self.network
 
 
 def edge_array(graph: Any) -> Int[np.ndarray, "edge 2"]:

@@ -19,11 +19,13 @@ which at kT = 0 is the threshold unit s_i = 1 where Δ_i > 0; a unit without pre
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from matterlearn.core.bits import uniform
@@ -76,6 +78,31 @@ class AbstractNetwork(AbstractSystem):
     def kernel(self) -> AbstractNetworkKernel:
         """Gaps at the present couplings; traced, built once per loop over sweeps."""
 
+    def log_conditionals(self, x: NetworkState, kT: Float[Array, ""]) -> NetworkState:
+        """ln P(s_i | all others) of every unit at x; differentiable in the couplings."""
+        kernel = self.kernel()
+        gaps = kernel.gaps(kernel.summary(x.active), x.active, slice(None)) / kT
+        return NetworkState(jax.nn.log_sigmoid(jnp.where(x.active > 0, gaps, -gaps)))
+
+
+MOST_STATES = 2**20
+BLOCK = 2**12  # states that are summed at once
+
+
+def log_sum_over_states(
+    weight: Callable[[Int[Array, " unit"]], Float[Array, ""]], units: int
+) -> Float[Array, ""] | None:
+    """ln Σ exp(weight) over all states of two-valued units, 0 or 1 each; ``None`` beyond 2^20 states.
+
+    >>> round(float(log_sum_over_states(lambda active: 0.0 * active.sum(), 10)), 4)
+    6.9315
+    """
+    if 2**units > MOST_STATES:
+        return None
+    bits = np.arange(units, dtype=np.uint32)
+    one = lambda state: weight(((state >> bits) & 1).astype(jnp.int8))  # noqa: E731
+    return jax.nn.logsumexp(jax.lax.map(one, jnp.arange(2**units, dtype=jnp.uint32), batch_size=BLOCK))
+
 
 def spins(active: Int[Array, "..."], low: int) -> Float[Array, "..."]:
     """s = 1 where active, ``low`` elsewhere.
@@ -86,16 +113,27 @@ def spins(active: Int[Array, "..."], low: int) -> Float[Array, "..."]:
     return low + (1 - low) * active.astype(jnp.result_type(float))
 
 
-@jax.custom_batching.custom_vmap
+@jax.custom_jvp
 def product(matrix: Float[Array, "m n"], vector: Float[Array, " n"]) -> Float[Array, " m"]:
     """matrix · vector, for many vectors in the order in which XLA's matrix product on CPUs is fast.
 
     Replicas share the matrix. Left to itself, XLA multiplies from the side that takes two to three times longer.
     """
+    return _product(matrix, vector)
+
+
+@product.defjvp
+def _(primals, tangents):
+    (matrix, vector), (turn, move) = primals, tangents
+    return _product(matrix, vector), turn @ vector + matrix @ move
+
+
+@jax.custom_batching.custom_vmap
+def _product(matrix, vector):
     return matrix @ vector
 
 
-@product.def_vmap
+@_product.def_vmap
 def _(size, batched, matrix, vector):
     del size
     if batched == [False, True]:

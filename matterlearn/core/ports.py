@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from matterlearn.core.system import AbstractSystem, State
+from matterlearn.spec import Problem
 
 
 def rest(system: Any) -> State:
@@ -44,3 +45,9 @@ def at(system: AbstractSystem, ports: Int[Array, " port"], values: Any, elsewher
     ends = [sum(leaf.size for leaf in leaves[:i]) for i in range(1, len(leaves))]
     pieces = jnp.split(numbers, ends)
     return treedef.unflatten([p.reshape(leaf.shape) for p, leaf in zip(pieces, leaves, strict=True)])
+
+
+def check_outputs(scenario):
+    """Complaint about what is asked of outputs where the task has none."""
+    if not getattr(scenario.task, "outputs", None):
+        yield Problem(("kind",), "is about the outputs of a network, but the task has none; use task input_output")

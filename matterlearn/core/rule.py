@@ -181,12 +181,33 @@ def start_phase(
     key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics, drive: Drive, x: State, neighbors: Any
 ) -> DynState:
     """State of the dynamics at the start of a phase; drive, x and lists are replicated."""
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(jax.tree.leaves(x)[0])))
 
     def one(key, drive, x, neighbors):
         return dynamics.init(key, system, drive, x, system.refresh(neighbors, x))
 
-    return map_replicas(one, neighbors)(keys, drive, x, neighbors)
+    return _with_keys(one, key, neighbors)(drive, x, neighbors)
+
+
+def resume_phase(
+    key: Key[Array, ""], system: AbstractSystem, dynamics: AbstractDynamics, drive: Drive, kept: Any, neighbors: Any
+) -> DynState:
+    """State of the dynamics that goes on from what it remembers of another phase; all replicated."""
+
+    def one(key, drive, kept, neighbors):
+        state = dynamics.resume(key, system, drive, kept, neighbors)
+        return state._replace(neighbors=system.refresh(neighbors, state.x))
+
+    return _with_keys(one, key, neighbors)(drive, kept, neighbors)
+
+
+def _with_keys(function: Callable, key: Key[Array, ""], neighbors: Any) -> Callable:
+    """The function of one replica for all of them, each with its own key."""
+
+    def each(drive, start, lists):
+        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(jax.tree.leaves(start)[0])))
+        return map_replicas(function, neighbors)(keys, drive, start, lists)
+
+    return each
 
 
 def map_replicas(function: Callable, neighbors: Any) -> Callable:

@@ -38,9 +38,27 @@ class Coloring(NamedTuple):
     place: Int[np.ndarray, " unit"]
 
 
+def colour_groups(units: int, edges: tuple[tuple[int, int], ...]) -> list[list[int]]:
+    """Units of each colour: greedy, most constrained units first; two colours if the graph is bipartite.
+
+    >>> colour_groups(3, ((0, 1), (1, 2)))
+    [[0, 2], [1]]
+    """
+    import networkx
+
+    graph = networkx.empty_graph(units)
+    graph.add_edges_from(edges)
+    if networkx.is_bipartite(graph):
+        colour = networkx.bipartite.color(graph)
+        colour = {node: 1 - side if colour[0] else side for node, side in colour.items()}
+    else:
+        colour = networkx.greedy_color(graph, strategy="DSATUR")
+    return [sorted(n for n in graph if colour[n] == c) for c in range(max(colour.values()) + 1)]
+
+
 @functools.lru_cache(maxsize=32)
 def coloring(units: int, edges: tuple[tuple[int, int], ...]) -> Coloring:
-    """Greedy colouring of a graph, most connected units first (two colours if it is bipartite).
+    """The graph sorted by colour.
 
     >>> [c.units.tolist() for c in coloring(3, ((0, 1), (1, 2))).colours]
     [[0, 2], [1]]
@@ -49,12 +67,7 @@ def coloring(units: int, edges: tuple[tuple[int, int], ...]) -> Coloring:
 
     graph = networkx.empty_graph(units)
     graph.add_edges_from((i, j, {"edge": e}) for e, (i, j) in enumerate(edges))
-    if networkx.is_bipartite(graph):
-        colour = networkx.bipartite.color(graph)
-        colour = {node: 1 - side if colour[0] else side for node, side in colour.items()}
-    else:
-        colour = networkx.greedy_color(graph, strategy="DSATUR")
-    members = [sorted(n for n in graph if colour[n] == c) for c in range(max(colour.values()) + 1)]
+    members = colour_groups(units, edges)
     place = np.empty(units, np.int32)
     place[np.concatenate(members)] = np.arange(units)
     return Coloring(tuple(_colour(graph, group, place, len(edges)) for group in members), place)

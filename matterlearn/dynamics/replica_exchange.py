@@ -77,6 +77,17 @@ class ReplicaExchange(AbstractDynamics):
         memory = Ladder(copies, none, none, jnp.arange(n), jnp.zeros(n, bool), jnp.zeros(n, jnp.int32))
         return state._replace(memory=memory)
 
+    def remember(self, state):
+        """All copies, with the history of their trades."""
+        return state.x, state.memory
+
+    def resume(self, key, system, drive, kept, neighbors=None):
+        """The copies where they were, with clamped sites on their targets."""
+        del key, system
+        x, memory = kept
+        memory = memory._replace(copies=jax.vmap(drive.project)(memory.copies))
+        return DynState(drive.project(x), jnp.zeros((), jnp.int32), memory, neighbors)
+
     def enter(self, system, drive, state):
         """Tabulate local energies; from here on the state holds all copies, laid out by colour."""
         kernel, clamped, first = Sampler(self.kT, self.moves).enter(system, drive, state)

@@ -9,7 +9,9 @@ energy penalty ½ ``decay`` θ² per coupling keeps them finite where data are d
 
 Where the sleeping chains start decides the bias: ``persistent`` goes on from the last update (PCD, exact for small
 steps), ``clamped`` from the end of the waking phase (CD-k, blind to all that k steps do not reach), ``disordered``
-afresh, for a dynamics that anneals: every phase starts its temperature schedule anew.
+afresh, for a dynamics that anneals: every phase starts its temperature schedule anew. A buffer of more chains than
+replicas, some of which start afresh whenever they are drawn, keeps samples diverse (``{size, restart}``). Chains of
+replica exchange keep all copies on their ladder.
 
 | quantity | unit |
 |---|---|
@@ -32,30 +34,33 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.drive import Drive
-from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, phase_statistics, start_phase
+from matterlearn.core.rule import (
+    AbstractRule,
+    Batch,
+    PhaseStats,
+    RuleInfo,
+    phase_statistics,
+    resume_phase,
+    start_phase,
+)
+from matterlearn.rules._chains import Clamped, Disordered, Persistent, Replay
 from matterlearn.spec import Spec
 
-# Where sleep starts, out of the end of the last sleep, the end of the waking phase, and disorder.
-CHAINS = {
-    "persistent": lambda asleep, awake, disordered: asleep,
-    "clamped": lambda asleep, awake, disordered: awake,
-    "disordered": lambda asleep, awake, disordered: disordered(),
-}
+CHAINS = {"persistent": Persistent(), "clamped": Clamped(), "disordered": Disordered()}
 
 
 class WakeSleep(AbstractRule):
-    """Clamped minus free moments; the rule's state is the sample of every sleeping chain."""
+    """Clamped minus free moments; the rule's state is what its chains remember."""
 
     decay: Float[Array, ""]
+    chains: Persistent | Clamped | Disordered | Replay
     samples: int = eqx.field(static=True)
     stride: int = eqx.field(static=True)
     relax: int = eqx.field(static=True)
-    chains: str = eqx.field(static=True)
 
     def init(self, key, system, dynamics, replicas):
-        """Disordered chains."""
-        del dynamics
-        return jax.vmap(system.init_state)(jax.random.split(key, replicas))
+        """Memory of the chains."""
+        return self.chains.begin(key, system, dynamics, replicas)
 
     def estimate(self, key, system, dynamics, state, batch: Batch, *, parameters):
         """kT times the gradient of the relative entropy, with statistics of both phases."""
@@ -64,13 +69,13 @@ class WakeSleep(AbstractRule):
         start = start_phase(wake_key, system, dynamics, batch.drive, batch.x, batch.neighbors)
         wake, awake = phase_statistics(wake_key, system, dynamics, batch.drive, start, **settings)
         free = batch.free if batch.free is not None else _nothing(batch)
-        begin = CHAINS[self.chains]
-        x = begin(state, awake.x, lambda: self.init(sleep_key, system, dynamics, len(awake.step)))
-        start = start_phase(sleep_key, system, dynamics, free, x, awake.neighbors)
+        kept, place = self.chains.start(jax.random.fold_in(sleep_key, 1), state, awake, system, dynamics)
+        start = resume_phase(sleep_key, system, dynamics, free, kept, awake.neighbors)
         sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
+        state = self.chains.store(state, place, jax.vmap(dynamics.remember)(asleep))
         slope = jax.tree.map(lambda w, s, p: w - s + self.decay * p, wake.mean, sleep.mean, parameters)
         neighbors = _larger(awake.neighbors, asleep.neighbors)
-        return slope, asleep.x, RuleInfo({"wake": wake, "sleep": sleep}, neighbors, diagnostics(wake, sleep))
+        return slope, state, RuleInfo({"wake": wake, "sleep": sleep}, neighbors, diagnostics(wake, sleep))
 
 
 def diagnostics(wake: PhaseStats, sleep: PhaseStats) -> dict[str, Float[Array, ""]]:
@@ -101,6 +106,13 @@ def _larger(first, second):
     return eqx.tree_at(lambda lists: lists.needed, second, jnp.maximum(first.needed, second.needed))
 
 
+class Buffer(Spec):
+    """A replay buffer: more chains than replicas, of which every update draws some."""
+
+    size: int = Field(ge=1, le=10**7, description="chains in the buffer; at least as many as there are replicas")
+    restart: float = Field(default=0.05, ge=0, le=1, description="probability that a drawn chain starts from disorder")
+
+
 class Config(Spec):
     """Wake–sleep learning in a scenario."""
 
@@ -109,13 +121,16 @@ class Config(Spec):
     samples: int = Field(default=10, ge=1, description="samples per phase, update and replica", examples=[4])
     stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
     relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[20])
-    chains: Literal["persistent", "clamped", "disordered"] = Field(
-        default="persistent", description="start of sleep: end of the last sleep, end of waking, or disorder",
-        examples=["persistent", "clamped", "disordered"],
+    chains: Literal["persistent", "clamped", "disordered"] | Buffer = Field(
+        default="persistent",
+        description="start of sleep: end of the last sleep, end of waking, disorder, or a buffer {size, restart}",
+        examples=["persistent", "clamped", "disordered", {"size": 5, "restart": 0.1}],
     )  # fmt: skip
     decay: float = Field(default=0.0, ge=0, description="stiffness of a penalty ½ decay θ² on every coupling")
 
     def build(self) -> WakeSleep:
         """The rule."""
         decay = jnp.asarray(float(self.decay))
-        return WakeSleep(decay, self.samples, self.stride, self.relax, self.chains)
+        chains = self.chains
+        strategy = Replay(jnp.asarray(chains.restart), chains.size) if isinstance(chains, Buffer) else CHAINS[chains]
+        return WakeSleep(decay, strategy, self.samples, self.stride, self.relax)

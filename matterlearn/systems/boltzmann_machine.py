@@ -28,17 +28,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from pydantic import Field
 
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.graphs import Graph, edge_array, edge_weights
-from matterlearn.core.network import NetworkState, spins
-from matterlearn.core.sparse import SparseKernel, coloring, sparse_kernel
+from matterlearn.core.network import NetworkState, log_sum_over_states, spins
+from matterlearn.core.sparse import SparseKernel, colour_groups, sparse_kernel
 from matterlearn.spec import Problem, Spec
 
-MOST_STATES = 2**20
-BLOCK = 2**12  # states that are summed at once
 MOST_COLOURS = 64
 
 
@@ -59,27 +57,27 @@ class BoltzmannMachine(AbstractDiscreteSystem):
         """Number of units."""
         return self.threshold.shape[0]
 
+    @property
+    def pairs(self) -> Int[np.ndarray, "edge 2"]:
+        """Units of each coupling."""
+        return np.array(self.edges, np.int32).reshape(-1, 2)
+
     def energy(self, x: NetworkState, neighbors=None) -> Float[Array, ""]:
         """Energy, kT_ref."""
         del neighbors
         s = spins(x.active, self.low)
-        first, second = np.array(self.edges, np.int32).reshape(-1, 2).T
+        first, second = self.pairs.T
         return self.coupling @ (s[first] * s[second]) + self.threshold @ s
 
     def log_partition(self, kT):
         """ln Σ_s exp(−E/kT), all states; ``None`` beyond 2^20."""
-        if 2**self.units > MOST_STATES:
-            return None
-        bits = np.arange(self.units, dtype=np.uint32)
-        weight = lambda state: -self.energy(NetworkState((state >> bits) & 1)) / kT  # noqa: E731
-        return jax.nn.logsumexp(jax.lax.map(weight, jnp.arange(2**self.units, dtype=jnp.uint32), batch_size=BLOCK))
+        return log_sum_over_states(lambda active: -self.energy(NetworkState(active)) / kT, self.units)
 
     def independent(self, kT):
         """No edges: ln Z is a sum over units."""
         gap = self.threshold / kT
-        return eqx.tree_at(lambda s: s.coupling, self, jnp.zeros_like(self.coupling)), jnp.sum(
-            jnp.logaddexp(-gap, -self.low * gap)
-        )
+        alone = eqx.tree_at(lambda s: s.coupling, self, jnp.zeros_like(self.coupling))
+        return alone, jnp.sum(jnp.logaddexp(-gap, -self.low * gap))
 
     def init_state(self, key) -> NetworkState:
         """Every unit active or not by the toss of a coin."""
@@ -114,6 +112,7 @@ class Config(Spec):
     kind: Literal["boltzmann_machine"]
     matter: ClassVar[str] = "discrete"
     pattern_values: ClassVar[int] = 2
+    pairwise: ClassVar[bool] = True
     graph: Graph = Field(
         description="who couples to whom",
         examples=[{"kind": "grid", "shape": [2, 3]}, {"kind": "complete", "nodes": 4},
@@ -125,6 +124,9 @@ class Config(Spec):
     hidden: int = Field(default=0, ge=0, description="hidden units: the last of the graph", examples=[0, 1, 4])
     coupling: float = Field(
         default=0.0, description="J of every edge at the start, times its weight if it has one, kT_ref"
+    )
+    weights: list[float] | None = Field(
+        default=None, min_length=1, description="w_i: J_ij is multiplied by w_i w_j; default: 1 for every unit"
     )
     disorder: float = Field(default=0.0, ge=0, description="standard deviation of J at the start, kT_ref")
     threshold: float = Field(default=0.0, description="U of every unit at the start, kT_ref")
@@ -148,8 +150,10 @@ class Config(Spec):
         nodes = self.graph.node_count
         if self.hidden >= nodes:
             yield Problem(("hidden",), f"leaves nothing visible of {nodes} units")
-        edges = tuple(map(tuple, edge_array(self.graph.build()).tolist()))
-        colours = len(coloring(nodes, edges).colours)
+        if self.weights is not None and len(self.weights) != nodes:
+            yield Problem(("weights",), f"{len(self.weights)} weights for {nodes} units")
+        edges = tuple(map(tuple, edge_array(self.graph.network).tolist()))
+        colours = len(colour_groups(nodes, edges))
         if colours > MOST_COLOURS:
             yield Problem(("graph",), f"needs {colours} colours, at most {MOST_COLOURS} are updated one by one; "
                                       "where everybody couples to everybody use system spin_network")  # fmt: skip
@@ -158,9 +162,11 @@ class Config(Spec):
         """The machine, with random couplings drawn from ``key``."""
         graph = self.graph.build()
         edges = edge_array(graph)
+        weights = np.ones(self.graph.node_count) if self.weights is None else np.array(self.weights)
+        given = self.coupling * edge_weights(graph) * weights[edges].prod(axis=1)
         noise = jnp.zeros(()) if key is None else jax.random.normal(key, (len(edges),))
         return BoltzmannMachine(
-            coupling=jnp.asarray(self.coupling * edge_weights(graph), float) + self.disorder * noise,
+            coupling=jnp.asarray(given, float) + self.disorder * noise,
             threshold=jnp.full(self.graph.node_count, float(self.threshold)),
             edges=tuple(map(tuple, edges.tolist())),
             low=-1 if self.values == "spins" else 0,

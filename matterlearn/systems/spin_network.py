@@ -33,7 +33,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from pydantic import Field
 
-from matterlearn.core.network import AbstractNetwork, AbstractNetworkKernel, NetworkState, product, spins
+from matterlearn.core.network import (
+    AbstractNetwork,
+    AbstractNetworkKernel,
+    NetworkState,
+    log_sum_over_states,
+    product,
+    spins,
+)
 from matterlearn.spec import Spec
 
 BLOCK = 32  # units visited between two updates of all gaps
@@ -97,6 +104,11 @@ class SpinNetwork(AbstractNetwork):
         packed = jnp.concatenate([self.bonds(), jnp.zeros(1, self.coupling.dtype)])
         return packed[places(len(self.threshold))]
 
+    @property
+    def pairs(self) -> Int[np.ndarray, "pair 2"]:
+        """Units of each coupling."""
+        return np.stack(np.triu_indices(len(self.threshold), 1), axis=1)
+
     def named_couplings(self):
         """The matrix and the thresholds."""
         return {"couplings": (("unit", "unit_other"), self.matrix()), "thresholds": (("unit",), self.threshold)}
@@ -106,6 +118,10 @@ class SpinNetwork(AbstractNetwork):
         s = spins(x.active, self.low)
         rows, columns = np.triu_indices(len(self.threshold), 1)
         return self.bonds() @ (s[rows] * s[columns]) + self.threshold @ s
+
+    def log_partition(self, kT):
+        """ln Σ_s exp(−E/kT), all states; ``None`` beyond 2^20."""
+        return log_sum_over_states(lambda active: -self.energy(NetworkState(active)) / kT, len(self.threshold))
 
     def init_state(self, key) -> NetworkState:
         """Every unit active or not by the toss of a coin."""
@@ -121,6 +137,8 @@ class Config(Spec):
 
     kind: Literal["spin_network"]
     matter: ClassVar[str] = "network"
+    pattern_values: ClassVar[int] = 2
+    pairwise: ClassVar[bool] = True
     units: int = Field(ge=2, le=10_000, description="number of units N", examples=[6])
     values: Literal["spins", "threshold"] = Field(
         default="spins", description="values of a unit: −1 and 1, or 0 and 1", examples=["spins", "threshold"]
@@ -132,6 +150,16 @@ class Config(Spec):
         default=1.0, gt=0, le=1, description="probability c that a pair is joined", examples=[1.0, 0.6]
     )
     threshold: float = Field(default=0.0, description="threshold U of every unit, kT_ref", examples=[0.0, 0.1])
+
+    @property
+    def pattern_size(self) -> int:
+        """Entries of a visible pattern."""
+        return self.units
+
+    @property
+    def exact(self) -> bool:
+        """Whether ln Z can be summed."""
+        return self.units <= 20
 
     def build(self, key) -> SpinNetwork:
         """The system, with random couplings drawn from ``key``."""

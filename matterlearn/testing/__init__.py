@@ -25,7 +25,7 @@ from matterlearn.testing._examples import Well, WellState, check_spec, examples,
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
 from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYSTEM_CHECKS, Vessel, vessel
-from matterlearn.testing.rules import RULE_CHECKS, check_rule, rule_trains
+from matterlearn.testing.rules import RULE_CHECKS, check_rule, goes_with, learns_in_a_well, rule_trains
 from matterlearn.testing.samplers import SAMPLER_CHECKS
 from matterlearn.testing.systems import SYSTEM_CHECKS, SystemCase
 
@@ -49,6 +49,8 @@ __all__ = [
     "dynamics_checks",
     "examples",
     "examples_of",
+    "goes_with",
+    "learns_in_a_well",
     "rule_trains",
     "system_case",
     "system_checks",

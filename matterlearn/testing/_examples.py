@@ -114,6 +114,10 @@ class Well(AbstractSystem):
         """Energy, kT_ref."""
         return 0.5 * self.stiffness * (jnp.sum(x.position**2) + jnp.sum(x.orientation**2))
 
+    def log_partition(self, kT) -> Float[Array, ""]:
+        """½ ln(2π kT/θ) for each coordinate."""
+        return self.count * jnp.log(2 * np.pi * kT / self.stiffness)
+
     def init_state(self, key) -> WellState:
         """Standard normal coordinates."""
         x, a = jax.random.normal(key, (2, self.count))

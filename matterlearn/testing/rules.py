@@ -1,5 +1,6 @@
 """Checks of a rule: determinism, compilation, direction, and that it trains any material."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics
+from matterlearn.core.matter import matter, trains
 from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import AbstractRule, Batch
 from matterlearn.core.system import AbstractSystem
@@ -16,14 +18,29 @@ from matterlearn.kinds import kinds, load_kind
 from matterlearn.testing._examples import Counted, examples, moved, noise_like, same_bits, trap, well
 
 REPLICAS = 3
+SUITABLE = {"continuous": "brownian", "discrete": "heat_bath", "network": "sequential", "reactions": "brownian"}
+SETTINGS = {"brownian": {"dt": 1e-3}, "sequential": {"kT": 1.0}}
 
 
 def check_rule(config: Any) -> None:
     """All checks of a rule, then the rule on every registered system."""
-    for check in RULE_CHECKS:
+    for check in RULE_CHECKS if learns_in_a_well(config) else ():
         check(config)
     for kind in kinds("systems"):
-        rule_trains(config, examples("systems", kind)[0])
+        if goes_with(config, examples("systems", kind)[0]):
+            rule_trains(config, examples("systems", kind)[0])
+
+
+def learns_in_a_well(config: Any) -> bool:
+    """Whether the rule trains continuous matter that can sum its partition function, moved by Brownian dynamics."""
+    scene = SimpleNamespace(system=SimpleNamespace(kind="well", exact=True), dynamics=suitable("continuous"), task=None)
+    return "continuous" in trains(config) and not list(config.check(scene) or ())
+
+
+def goes_with(config: Any, system_config: Any) -> bool:
+    """Whether the rule's own check allows this material, moved by a dynamics that suits it."""
+    scene = SimpleNamespace(system=system_config, dynamics=suitable(matter(system_config)), task=None, learning=None)
+    return matter(system_config) in trains(config) and not list(config.check(scene) or ())
 
 
 def exposure(system: AbstractSystem, stiffness: float, at: float | None = None) -> Batch:
@@ -47,10 +64,16 @@ def clamped_exposure(system: AbstractSystem) -> Batch:
 def presentation(system: AbstractSystem) -> tuple[Batch, AbstractDynamics]:
     """Something to learn from, and a dynamics that this matter follows."""
     if isinstance(system, AbstractDiscreteSystem):
-        return clamped_exposure(system), load_kind("dynamics", "metropolis")(kind="metropolis").build()
+        return clamped_exposure(system), suitable("discrete").build()
     if isinstance(system, AbstractNetwork):
-        return clamped_exposure(system), load_kind("dynamics", "sequential")(kind="sequential", kT=1.0).build()
-    return exposure(system, 50.0), _dynamics()
+        return clamped_exposure(system), suitable("network").build()
+    return exposure(system, 50.0), suitable("continuous").build()
+
+
+def suitable(matter: str) -> Any:
+    """Config of a dynamics that moves this kind of matter at kT_ref."""
+    kind = SUITABLE[matter]
+    return load_kind("dynamics", kind)(kind=kind, **SETTINGS.get(kind, {}))
 
 
 def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):
@@ -60,7 +83,7 @@ def _estimated(rule: AbstractRule, dynamics, system, batch, parameters, key):
 
 
 def _dynamics() -> AbstractDynamics:
-    return load_kind("dynamics", "brownian")(kind="brownian", dt=1e-3).build()
+    return suitable("continuous").build()
 
 
 def estimate_is_deterministic(config: Any) -> None:
