@@ -30,6 +30,7 @@ from matterlearn import (
     plots_design,
     plots_noise,
     plots_phases,
+    plots_search,
     plots_states,
     snapshots,
     style,
@@ -90,6 +91,8 @@ DRAWINGS = (
             "is made; its noise. Mean ± standard error over replicas; dashed: closed forms, where they are exact."),
     Drawing("clumps", plots_clumps.clumps, "Place cells: density around the clump's centre, dashed in theory, and at "
             "the centre against temperature. Mean ± standard error over replicas."),
+    Drawing("search", plots_search.search, "Searches for a ground state: how many have found one, and how many sweeps "
+            "repeated searches need, with intervals of one standard error. Dashed: guessing states."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "

@@ -141,13 +141,13 @@ def time_to_solution(
 
 
 def best(times: TimeToSolution) -> tuple[float, float]:
-    """The smallest TTS and half of its interval.
+    """The shortest TTS and half of its interval: that with the lowest upper end, lest a few lucky searches decide.
 
-    >>> best(TimeToSolution(np.array([4.0, 3.0]), np.array([3.0, 2.0]), np.array([6.0, 5.0])))
-    (3.0, 1.5)
+    >>> best(TimeToSolution(np.array([3.0, 4.0]), np.array([1.0, 3.5]), np.array([9.0, 4.5])))
+    (4.0, 0.5)
     """
-    place = int(np.argmin(times.time))
-    if not np.isfinite(times.time[place]):
+    place = int(np.argmin(times.high))
+    if not np.isfinite(times.high[place]):
         return math.inf, math.nan
     return float(times.time[place]), float(times.high[place] - times.low[place]) / 2
 
