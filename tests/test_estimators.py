@@ -1,9 +1,12 @@
 """Estimators of gradients against exact derivatives: closed recursions, quadrature, enumeration."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 from scipy.integrate import quad
 
 from matterlearn.core.drive import Drive
@@ -199,7 +202,7 @@ def test_enumeration_is_exact(lattice):
     dynamics = HeatBathConfig(kind="heat_bath", kT=0.8).build()
     found = estimate(Enumeration(10**6), lattice, lattice_setup(lattice, dynamics, 1))
     states = LatticeState(jnp.asarray(np.stack(np.meshgrid(*[range(3)] * 6, indexing="ij"), -1).reshape(-1, 2, 3)))
-    flat, unravel = jax.flatten_util.ravel_pytree(couplings(lattice))
+    flat, unravel = ravel_pytree(couplings(lattice))
 
     def average(change):
         system = with_couplings(lattice, unravel(flat + change))
@@ -208,7 +211,7 @@ def test_enumeration_is_exact(lattice):
         first = np.asarray(jnp.mean(states.species == 1, (1, 2)), np.float64)
         return weight @ first / weight.sum()
 
-    gradient = jax.flatten_util.ravel_pytree(found.gradient)[0]
+    gradient = ravel_pytree(found.gradient)[0]
     numeric = [(average(h) - average(-h)) / 2e-2 for h in 1e-2 * np.eye(len(flat), dtype=np.float32)]
     assert found.mean[0] == pytest.approx(average(0.0), rel=1e-5)
     np.testing.assert_allclose(gradient, numeric, atol=2e-4)
@@ -365,7 +368,8 @@ def test_memory_of_checkpoints_grows_as_the_root_of_the_time():
     def bytes_of(steps, levels):
         body = lambda y: (jnp.sin(y), None)  # noqa: E731
         grad = jax.grad(lambda x: jnp.sum(checkpointed(body, x, steps, levels)[0]))
-        return jax.jit(grad).lower(jnp.ones(1000)).compile().memory_analysis().temp_size_in_bytes
+        memory: Any = jax.jit(grad).lower(jnp.ones(1000)).compile().memory_analysis()
+        return memory.temp_size_in_bytes
 
     assert bytes_of(4096, 1) > 4096 * 4000
     assert bytes_of(4096, 2) < 4 * 64 * 4000
