@@ -114,12 +114,12 @@ class Config(Spec):
     @property
     def ports(self) -> int:
         """Coordinates: axis by axis, node after node."""
-        return node_positions(self.graph.build()).size
+        return node_positions(self.graph.network).size
 
     def check(self, scenario):
         """There are springs between points of two or three dimensions."""
         del scenario
-        graph = self.graph.build()
+        graph = self.graph.network
         if not graph.number_of_edges():
             yield Problem(("graph",), "has no edges, so there are no springs")
         elif np.min(edge_weights(graph)) <= 0:

@@ -108,14 +108,14 @@ class Config(Spec):
     @property
     def stiffness(self) -> float:
         """Bound on the largest curvature at the start, kT_ref/V²: twice the largest total conductance of a node."""
-        graph = self.graph.build()
+        graph = self.graph.network
         total = np.bincount(edge_array(graph).ravel(), np.repeat(np.abs(edge_weights(graph)), 2), len(graph))
         return 2 * float(max(np.max(total), 1e-9) * np.max(self.conductance)) * (1 + self.disorder)
 
     def check(self, scenario):
         """There are edges, and a positive conductance for each."""
         del scenario
-        weights = edge_weights(self.graph.build())
+        weights = edge_weights(self.graph.network)
         if len(weights) == 0:
             yield Problem(("graph",), "has no edges, so nothing flows")
         elif np.min(weights) <= 0:
