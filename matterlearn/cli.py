@@ -81,53 +81,48 @@ Numbers = Annotated[Precision, typer.Option(help="Floating-point numbers.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
-@app.command()
-def run(
-    scenario: Source,
-    assignments: Assignments = None,
-    out: Out = None,
-    resume: Resume = False,
-    device: Where = None,
-    precision: Numbers = Precision.f32,
-    quiet: Quiet = False,
-) -> None:
-    """Simulate a scenario and judge what it expects."""
-    from matterlearn.scenario import load
+def _simulation(check):
+    """A command that runs a scenario which passes a check."""
 
-    _run(load(_source(scenario), assignments or ()), scenario, out, resume, device, precision, quiet)
+    def command(
+        scenario: Source,
+        assignments: Assignments = None,
+        out: Out = None,
+        resume: Resume = False,
+        device: Where = None,
+        precision: Numbers = Precision.f32,
+        quiet: Quiet = False,
+    ) -> None:
+        from matterlearn.scenario import digest, load
+
+        checked = load(_source(scenario), assignments or ())
+        check(scenario, checked)
+        directory = out or Path("runs") / f"{Path(scenario).stem}-{digest(checked)[:8]}"
+        _check_directory(directory, resume)
+        options = {"precision": precision.value, "device": device.value if device else None}
+
+        from matterlearn.run import configure
+        from matterlearn.run import run as simulate
+
+        configure(**options)
+        _tell(simulate(checked, out=directory, resume=resume, quiet=quiet, **options))
+
+    return command
 
 
-@app.command()
-def design(
-    scenario: Source,
-    assignments: Assignments = None,
-    out: Out = None,
-    resume: Resume = False,
-    device: Where = None,
-    precision: Numbers = Precision.f32,
-    quiet: Quiet = False,
-) -> None:
-    """Design the couplings of a scenario that says how, and validate them with fresh seeds."""
-    from matterlearn.scenario import load
-
-    checked = load(_source(scenario), assignments or ())
+def _designs(scenario: str, checked) -> None:
     if checked.design is None:
         raise InputError(f"{scenario} has no section design; give it one, or use matterlearn run")
-    _run(checked, scenario, out, resume, device, precision, quiet)
 
 
-def _run(checked, scenario: str, out: Path | None, resume: bool, device, precision, quiet: bool) -> None:
-    from matterlearn.scenario import digest
+app.command("run", help="Simulate a scenario and judge what it expects.")(_simulation(lambda *_: None))
+app.command("design", help="Design the couplings of a scenario that says how, and validate them with fresh seeds.")(
+    _simulation(_designs)
+)
 
-    directory = out or Path("runs") / f"{Path(scenario).stem}-{digest(checked)[:8]}"
-    _check_directory(directory, resume)
-    options = {"precision": precision.value, "device": device.value if device else None}
 
-    from matterlearn.run import configure
-    from matterlearn.run import run as simulate
-
-    configure(**options)
-    result = simulate(checked, out=directory, resume=resume, quiet=quiet, **options)
+def _tell(result) -> None:
+    """Table, notes and verdicts of a run; leaves with 1 if an expectation failed."""
     typer.echo(result.table)
     for note in result.notes:
         typer.echo(note)
