@@ -18,6 +18,7 @@ from matterlearn import style
 from matterlearn.plots_curves import OUTCOMES, grid, measured, overlap_curves, root_of
 from matterlearn.verdicts import cued_overlap, swept
 
+DRAWN_ELSEWHERE = ("step", "shape", "memory", "record", "sample_size")  # axes that have figures of their own
 
 def window(tree: xr.DataTree) -> Figure | None:
     """Final overlaps, surplus and chimeras against what was swept, with the predicted window; see :func:`curves`."""
@@ -182,7 +183,7 @@ def profiles(tree: xr.DataTree) -> Figure | None:
 
 def _profile_dim(array: xr.DataArray) -> str | None:
     dims = [str(d) for d in array.dims if d != "replica"]
-    if len(dims) != 1 or dims[0] in ("step", "shape", "memory") or array.dtype.kind not in "fiu":
+    if len(dims) != 1 or dims[0] in DRAWN_ELSEWHERE or array.dtype.kind not in "fiu":
         return None
     coordinate = array.coords.get(dims[0])
     return dims[0] if coordinate is not None and coordinate.dtype.kind in "fiu" else None

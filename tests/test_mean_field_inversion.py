@@ -122,13 +122,14 @@ def test_pseudocount():
 
 
 @pytest.mark.parametrize(
-    ("system", "words"),
+    ("system", "kT", "words"),
     [
-        ({"kind": "pattern_network", "units": 10, "memories": 1}, "pairwise"),
-        ({"kind": "boltzmann_machine", "graph": COMPLETE, "hidden": 1}, "hidden"),
+        ({"kind": "pattern_network", "units": 10, "memories": 1}, 1.0, "pairwise"),
+        ({"kind": "boltzmann_machine", "graph": COMPLETE, "hidden": 1}, 1.0, "hidden"),
+        ({"kind": "spin_network", "units": N}, 0.0, "temperature"),
     ],
 )
-def test_refusals(system, words):
-    scene = SimpleNamespace(system=build("systems", **system))
+def test_refusals(system, kT, words):
+    scene = SimpleNamespace(system=build("systems", **system), dynamics=build("dynamics", "sequential", kT=kT))
     (problem,) = build("rules", "mean_field_inversion").check(scene)
     assert words in str(problem)

@@ -31,7 +31,7 @@ Example:
     'bethe'
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -43,7 +43,16 @@ from pydantic import Field
 from matterlearn.core.host import on_host
 from matterlearn.core.network import spins
 from matterlearn.core.pairwise import with_law
-from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, phase_averages, start_phase, statistics
+from matterlearn.core.rule import (
+    AbstractRule,
+    Batch,
+    PhaseStats,
+    RuleInfo,
+    phase_averages,
+    start_phase,
+    statistics,
+    with_squares,
+)
 from matterlearn.core.system import couplings
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.inverse_ising import METHODS, Moments
@@ -76,10 +85,9 @@ class MeanFieldInversion(AbstractRule):
         """What is left to the solution for all data so far; ⟨∂E/∂θ⟩ of this update under the phase ``wake``."""
         start = start_phase(key, system, dynamics, batch.drive, batch.x, batch.neighbors)
 
-        def products(drive, sample):
-            del drive
-            s = spins(sample.x.active, system.low)
-            return s, jnp.outer(s, s)
+        def products(state):
+            s = spins(state.x.active, system.low)  # [replica, unit]
+            return with_squares((s, s[:, :, None] * s[:, None]))
 
         settings = {"samples": self.samples, "stride": self.stride, "relax": self.relax}
         (averages, squares), end = phase_averages(key, system, dynamics, batch.drive, start, products, **settings)
@@ -92,7 +100,8 @@ class MeanFieldInversion(AbstractRule):
         solution = couplings(with_law(system, J, h, kT))
         direction = jax.tree.map(jnp.subtract, parameters, solution)
         mean, sem, variance = (of_couplings(system, part) for part in (wake.mean, wake.sem, wake.variance))
-        return direction, state, RuleInfo({"wake": PhaseStats(mean, sem, wake.n, variance)}, end.neighbors, {})
+        numbers = {"samples_seen": state.updates * wake.n * self.samples}
+        return direction, state, RuleInfo({"wake": PhaseStats(mean, sem, wake.n, variance)}, end.neighbors, numbers)
 
 
 def seen(state: Seen, wake: PhaseStats, low: int) -> Seen:
@@ -139,6 +148,7 @@ class Config(Spec):
     """Mean-field inversion in a scenario."""
 
     kind: Literal["mean_field_inversion"]
+    provides: ClassVar[tuple[str, ...]] = ("samples_seen",)
     method: Literal["naive", "tap", "independent_pair", "sessak_monasson", "bethe"] = Field(
         default="naive", description="the approximation that is inverted",
         examples=["naive", "tap", "independent_pair", "sessak_monasson", "bethe"],
@@ -159,6 +169,8 @@ class Config(Spec):
         elif getattr(system, "hidden", 0):
             yield Problem(("kind",), f"units of {system.kind!r} are hidden, and moments of all are needed: use "
                                      "wake_sleep, or hidden: 0")  # fmt: skip
+        if getattr(scenario.dynamics, "kT", 1.0) == 0:
+            yield Problem(("kind",), "moments tell couplings only at a temperature: give dynamics.kT, such as 1")
 
     def build(self) -> MeanFieldInversion:
         """The rule."""

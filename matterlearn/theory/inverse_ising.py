@@ -47,6 +47,28 @@ class Model(NamedTuple):
     h: Float[np.ndarray, " N"]
 
 
+def example(spins: int, strength: float, field: float = 0.2) -> Model:
+    """Couplings and fields of both signs without a pattern, J_ij = β √(2/N) cos(1 + 3ij + i + j), h_i = f sin(2i + 1).
+
+    A test problem on which methods can be compared digit by digit: all pairs, of the strength of a spin glass at β.
+
+    >>> example(3, 1.0).J[0].round(6).tolist()
+    [0.0, -0.339782, -0.808325]
+    """
+    i, j = np.indices((spins, spins))
+    J = strength * np.sqrt(2 / spins) * np.cos(1 + 3 * i * j + i + j)
+    return Model(_off_diagonal(J), field * np.sin(2 * np.arange(spins) + 1))
+
+
+def probabilities(model: Model) -> Float[np.ndarray, " states"]:
+    """P of every state, in the order of `enumeration.configurations`.
+
+    >>> probabilities(Model(np.zeros((2, 2)), np.zeros(2))).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    return _law(model, 2.0 * configurations(len(model.h), 2) - 1).probabilities
+
+
 def moments(states: Float[np.ndarray, "n N"], weights: Float[np.ndarray, " n"] | None = None) -> Moments:
     """Moments of rows of ±1, equally likely by default.
 
