@@ -175,7 +175,7 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
 def _learning(experiment: Experiment):
     import jax
 
-    from matterlearn.stages import Learning
+    from matterlearn.learning import Learning
 
     learning: Any = experiment.scenario.learning
     updates = learning.exposures * experiment.task.memory_count * learning.updates

@@ -1,29 +1,25 @@
-"""The two stages of a run: learning (slow, couplings move) and recall (fast, the state moves).
+"""Recall as a stage of a run: couplings stay, the state moves and is observed; and what other stages share with it.
 
-Each is a :class:`matterlearn.loop.Stage`. Random numbers come from ``fold_in(key, step)`` and ``fold_in(·, replica)``
+It is a :class:`matterlearn.loop.Stage`. Random numbers come from ``fold_in(key, step)`` and ``fold_in(·, replica)``
 alone, so chunks, resumes and the number of devices do not change them.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
 from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import map_replicas
-from matterlearn.core.system import AbstractSystem, couplings, with_couplings
-from matterlearn.core.task import replicated
+from matterlearn.core.system import AbstractSystem, with_couplings
 
-EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
-MOST_COUPLING_RECORDS = 200
-FEWEST_COUPLING_RECORDS = 20
 MOST_NUMBERS = 1_000_000  # of one quantity, over all records
+EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
 
 
 class Shared(eqx.Module):
@@ -117,99 +113,6 @@ class Recall:
         return enlarge(self.recall.system, carry, after.neighbors)
 
 
-class LearningCarry(NamedTuple):
-    """What the next update needs."""
-
-    parameters: Any
-    optimizer: Any
-    rule: Any
-    update: jax.Array
-    neighbors: Any = None
-
-
-class Learning:
-    """Moving couplings: one update after the other, each from the phases that the rule runs."""
-
-    name, unit = "learning", "update"
-
-    def __init__(self, key, system, dynamics, rule, task, optimizer, *, exposures, updates, duration, replicas):
-        self.key, self.system, self.dynamics, self.rule, self.task = key, system, dynamics, rule, task
-        self.optimizer = optimizer
-        self.replicas, self.updates, self.duration = replicas, updates, duration / updates
-        self.total = exposures * task.memory_count * updates
-        self.stride = 1
-        numbers = sum(np.size(leaf) for leaf in jax.tree.leaves(couplings(system)))
-        records = min(MOST_COUPLING_RECORDS, max(FEWEST_COUPLING_RECORDS, MOST_NUMBERS // max(numbers, 1)))
-        self.record = max(1, -(-self.total // records))
-
-    def memory(self, update: int) -> int:
-        """Memory shown in an update: all updates of one exposure, then the next memory."""
-        return update // self.updates % self.task.memory_count
-
-    def start(self):
-        """Parameters of the blank material."""
-        theta = self.rule.parameters(self.system)
-        lists = self._allocate(theta, 0, 0)
-        state = self.rule.init(self.key, self.system, self.dynamics, self.replicas)
-        carry = LearningCarry(theta, self.optimizer.init(theta), state, jnp.zeros((), jnp.int32), lists)
-        # Python scalars and weak types would make the second update compile again.
-        return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), carry)
-
-    def _allocate(self, theta, update: int, needed: int):
-        if not uses_lists(self.system):
-            return None  # and nothing is presented just to see it
-        system = self.task.teach(self.rule.couple(self.system, theta), self.memory(update))
-        batch = self.task.present(self.key, system, self.memory(update), self.replicas, self.duration)
-        return allocate(replicated(system, self.replicas), batch.x, needed)
-
-    def first_records(self, carry):
-        """The couplings before the first update; nothing was shown yet."""
-        return self._records(carry, -1, None, 0)
-
-    def advance(self, carry, begin, count):
-        """``count`` updates."""
-        parts = []
-        for update in range(begin, begin + count):
-            memory = self.memory(update)
-            if carry.neighbors is not None:  # a list belongs to one presentation
-                carry = carry._replace(neighbors=self._allocate(carry.parameters, update, capacity(carry.neighbors)))
-            carry, info = learn(
-                self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer, carry,
-                jnp.asarray(memory), self.replicas, self.duration,
-            )  # fmt: skip
-            if (update + 1) % self.record == 0 or update + 1 == self.total:
-                parts.append(self._records(carry, memory, info, update + 1))
-        return carry, {k: np.concatenate([p[k] for p in parts]) for k in (parts[0] if parts else {})}
-
-    def _records(self, carry, memory, info, update):
-        traces = {"update": np.asarray([update]), "memory_shown": np.asarray([memory])}
-        system = self.rule.couple(self.system, carry.parameters)
-        trees = {"couplings": couplings(system), self.rule.parameter_name: carry.parameters}
-        for phase, stats in info.phases.items() if info else ():
-            trees |= {f"{phase}_moment": stats.mean, f"{phase}_moment_sem": stats.sem}
-        for label, tree in trees.items():
-            for name, (_, values) in named(system, tree, label).items():
-                traces[name] = np.asarray(values)[None]
-        numbers = self.task.evaluate(system, self.dynamics) | (info.numbers if info else {})
-        return traces | {name: np.asarray(value)[None] for name, value in numbers.items()}
-
-    def status(self, records):
-        """The last loss, where there is one."""
-        return f"loss {records['loss'][-1]:.3g}" if len(records.get("loss", ())) else ""
-
-    def trouble(self, carry, after, begin, count):
-        """Whether the parameters stopped being finite."""
-        if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(after.parameters)):
-            return None
-        return f"update {begin + count}: the learned parameters are no longer finite"
-
-    def enlarge(self, carry, after):
-        """Larger lists for the next try, if those of the phases overflowed."""
-        if after.neighbors is None or not overflowed(after.neighbors):
-            return None
-        return carry._replace(neighbors=self._allocate(carry.parameters, int(carry.update), required(after.neighbors)))
-
-
 def named(system, theta, label: str):
     """Couplings-shaped numbers under the names of the system's couplings, with ``label`` for "couplings"."""
     named = with_couplings(system, theta).named_couplings()
@@ -233,23 +136,6 @@ def leaves_by_name(name: str, value) -> dict[str, Any]:
     if hasattr(value, "_fields"):
         return {f"{name}/{field}": leaf for field, leaf in zip(value._fields, value, strict=True)}
     return {name: value}
-
-
-@eqx.filter_jit
-def learn(key, system, dynamics, rule, task, optimizer, carry, memory, replicas, duration):
-    """One update: present, estimate, step."""
-    here = jax.random.fold_in(key, carry.update)
-    taught = task.teach(rule.couple(system, carry.parameters), memory)
-    batch = task.present(here, taught, memory, replicas, duration)._replace(neighbors=carry.neighbors)
-    grads, state, info = rule.estimate(
-        here, taught, dynamics, carry.rule, batch, parameters=carry.parameters
-    )
-    steps, optimizer_state = optimizer.update(grads, carry.optimizer, carry.parameters)
-    parameters = optax.apply_updates(carry.parameters, steps)
-    if rule.parameter_name == "couplings":  # other parameters know their own limits
-        parameters = couplings(rule.couple(system, parameters).constrain())
-    after = LearningCarry(parameters, optimizer_state, state, carry.update + 1, info.neighbors)
-    return after, info._replace(neighbors=None)
 
 
 @eqx.filter_jit

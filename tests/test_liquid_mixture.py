@@ -15,6 +15,7 @@ from matterlearn.core.symmetric import unpack
 from matterlearn.core.system import coupling_gradient
 from matterlearn.errors import ScenarioError
 from matterlearn.kinds import load_kind
+from matterlearn.learning import Learning
 from matterlearn.scenario import load
 from matterlearn.theory import coexistence, flory_huggins
 from matterlearn.theory import hebbian_mixture as hm
@@ -221,7 +222,7 @@ def taught():
     experiment = run.build(load(HOPFIELD))
     learning = experiment.scenario.learning
     rule = learning.rule.build()
-    stage = stages.Learning(
+    stage = Learning(
         jax.random.key(0), experiment.system, experiment.dynamics, rule, experiment.task,
         run.optimizer(learning.optimizer, 4), exposures=1, updates=1, duration=1.0, replicas=2,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from matterlearn.core.system import coupling_gradient
 from matterlearn.core.task import replicated
 from matterlearn.errors import Interrupted
 from matterlearn.kinds import load_kind
+from matterlearn.learning import Learning
 from matterlearn.scenario import load
 from matterlearn.theory import enumeration
 
@@ -190,7 +191,7 @@ def learned(experiment, directory, chunk=None, stop_at=None):
     """Final parameters and all records of a learning stage; ``stop_at`` asks it to stop during that update."""
     built, rule, optimizer = experiment
     learning = built.scenario.learning
-    stage = stages.Learning(
+    stage = Learning(
         jax.random.key(7), built.system, built.dynamics, rule, built.task, optimizer,
         exposures=1, updates=learning.updates, duration=1.0, replicas=learning.replicas,
     )  # fmt: skip
@@ -257,7 +258,7 @@ def test_a_hidden_species_beats_every_model_without():
     assert abs(bound - np.log(1.5)) < 1e-3
     experiment = run.build(load("hidden_species"))
     learning = experiment.scenario.learning
-    stage = stages.Learning(
+    stage = Learning(
         jax.random.key(11), experiment.system, experiment.dynamics, learning.rule.build(), experiment.task,
         run.optimizer(learning.optimizer, learning.updates), exposures=1, updates=learning.updates, duration=1.0,
         replicas=learning.replicas,

@@ -97,6 +97,10 @@ class BinaryLayer(AbstractLayer):
         """Zeros."""
         return jnp.zeros(self.threshold.shape, jnp.int8)
 
+    def start(self, key):
+        """Tosses of a coin; one byte each."""
+        return (jax.random.bits(key, self.threshold.shape, jnp.uint8) & 1).astype(jnp.int8)
+
 
 class PottsLayer(AbstractLayer):
     """Units of q values; a field has one number per unit and value."""

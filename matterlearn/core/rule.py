@@ -107,36 +107,35 @@ def phase_averages(
     dynamics: AbstractDynamics,
     drive: Drive,
     state: DynState,
-    measure: Callable[[Drive, DynState], PyTree],
+    measure: Callable[[DynState], PyTree],
     *,
     samples: int,
     stride: int,
     relax: int,
-) -> tuple[tuple[PyTree, PyTree], DynState]:
-    """Averages of ``measure`` and of its squares over the samples of each replica; drive and state are replicated.
+) -> tuple[PyTree, DynState]:
+    """Averages over samples of what ``measure`` makes of all replicas; drive and state are replicated.
 
     The first of ``samples`` samples comes after ``relax`` steps, the others ``stride`` steps apart.
     """
-
     # One loop body for relaxation and sampling: the first sample simply comes after more steps.
     # Matter that is held everywhere does not move, however long one waits.
     steps = jnp.where(drive.holds_everything, 0, jnp.full(samples, stride).at[0].add(relax))
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(state.step)))
 
-    def one(key, drive, state):
-        def sample(carry, count):
-            state, total, squares = carry
-            state = advance(key, system, dynamics, drive, state, count)
-            value = measure(drive, state)
-            squares = jax.tree.map(lambda s, v: s + v**2, squares, value)
-            return (state, jax.tree.map(jnp.add, total, value), squares), None
+    def sample(carry, count):
+        state, total = carry
+        one = lambda key, drive, state: advance(key, system, dynamics, drive, state, count)  # noqa: E731
+        state = map_replicas(one, state.neighbors)(keys, drive, state)
+        return (state, jax.tree.map(jnp.add, total, measure(state))), None
 
-        zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(measure, drive, state))
-        (state, total, squares), _ = jax.lax.scan(sample, (state, zero, zero), steps)
-        return jax.tree.map(lambda t: t / samples, (total, squares)), state
+    zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(measure, state))
+    (state, total), _ = jax.lax.scan(sample, (state, zero), steps)
+    return jax.tree.map(lambda t: t / samples, total), state
 
-    n = jax.tree.leaves(state.x)[0].shape[0]
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
-    return map_replicas(one, state.neighbors)(keys, drive, state)
+
+def with_squares(values: PyTree) -> tuple[PyTree, PyTree]:
+    """Values and their squares, as :func:`statistics` wants their averages."""
+    return values, jax.tree.map(jnp.square, values)
 
 
 def statistics(averages: PyTree, squares: PyTree) -> PhaseStats:
@@ -167,14 +166,30 @@ def phase_statistics(
     Hidden parts of the matter that are not clamped are averaged over in closed form, where there is one.
     """
 
-    def moment(drive, state):
-        kT = dynamics.temperature(state.step)
-        return marginal_gradient(system, state.x, kT, drive.clamped, state.neighbors)
+    kT = lambda state: dynamics.temperature(state.step)  # noqa: E731
 
-    averages, state = phase_averages(
-        key, system, dynamics, drive, state, moment, samples=samples, stride=stride, relax=relax
+    def moment(drive, state):
+        return marginal_gradient(system, state.x, kT(state), drive.clamped, state.neighbors)
+
+    def energy(theta, drive, state):
+        taught = with_couplings(system, theta)
+        return taught.marginal_energy(state.x, kT(state), drive.clamped, state.neighbors)
+
+    def mean_energy(theta, state):
+        return jnp.mean(jax.vmap(energy, (None, 0, 0))(theta, drive, state))
+
+    def measure(state):
+        each = map_replicas(moment, state.neighbors)(drive, state)
+        if state.neighbors is not None:
+            return jax.tree.map(lambda m: jnp.mean(m, 0), each), with_squares(each)
+        # The gradient of a mean sums over replicas as it goes: of two layers it is one product of matrices. Where
+        # nobody asks for the scatter over replicas, the compiler drops what each of them contributes.
+        return jax.grad(mean_energy)(couplings(system), state), with_squares(each)
+
+    (mean, averages), state = phase_averages(
+        key, system, dynamics, drive, state, measure, samples=samples, stride=stride, relax=relax
     )
-    return statistics(*averages), state
+    return statistics(*averages)._replace(mean=mean), state
 
 
 def start_phase(

@@ -58,6 +58,10 @@ class AbstractSystem(eqx.Module):
             for name, (_, leaf) in zip(names, leaves, strict=True)
         }
 
+    def geometry(self) -> dict[str, tuple[tuple[str, ...], Any, str, str]]:
+        """What results need to say whom the couplings join: name → (dims, values, units, words). Default: nothing."""
+        return {}
+
     def mobility(self) -> State:
         """Mobility of each degree of freedom in units of the dynamics' own; broadcasts against the state."""
         return jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), self.state_shape())

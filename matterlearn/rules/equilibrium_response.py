@@ -31,7 +31,16 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.drive import Drive
-from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, phase_averages, start_phase, statistics
+from matterlearn.core.rule import (
+    AbstractRule,
+    Batch,
+    RuleInfo,
+    map_replicas,
+    phase_averages,
+    start_phase,
+    statistics,
+    with_squares,
+)
 from matterlearn.core.system import coupling_gradient
 from matterlearn.spec import Problem, Spec
 
@@ -56,15 +65,15 @@ class EquilibriumResponse(AbstractRule):
         order = batch.order or mean_square
         keys = jax.random.split(key, 3)
 
-        def measure(drive, now):
-            del drive
+        def measure(now):
             value, moment = order(system, now.x), coupling_gradient(system, now.x, now.neighbors)
             return value, moment, jax.tree.map(lambda m: value * m, moment)
 
         def phase(key, drive, x, neighbors):
             start = start_phase(key, system, dynamics, drive, x, neighbors)
             settings = {"samples": self.samples, "stride": self.stride, "relax": self.relax}
-            return phase_averages(key, system, dynamics, drive, start, measure, **settings)
+            every = lambda now: with_squares(map_replicas(measure, now.neighbors)(now))  # noqa: E731
+            return phase_averages(key, system, dynamics, drive, start, every, **settings)
 
         wake, awake = phase(keys[0], batch.drive, batch.x, batch.neighbors)
         free = batch.free if batch.free is not None else Drive(strength=batch.drive.strength)

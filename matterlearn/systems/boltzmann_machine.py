@@ -38,6 +38,7 @@ from matterlearn.core.sparse import SparseKernel, colour_groups, sparse_kernel
 from matterlearn.spec import Problem, Spec
 
 MOST_COLOURS = 64
+MOST_SUMMED = 12  # hidden units
 
 
 class BoltzmannMachine(AbstractDiscreteSystem):
@@ -68,6 +69,19 @@ class BoltzmannMachine(AbstractDiscreteSystem):
         s = spins(x.active, self.low)
         first, second = self.pairs.T
         return self.coupling @ (s[first] * s[second]) + self.threshold @ s
+
+    def marginal_energy(self, x: NetworkState, kT, held=None, neighbors=None):
+        """F of the visible units: the states of up to 12 hidden ones, held ones excepted, are summed over."""
+        if not 0 < self.hidden <= MOST_SUMMED:
+            return self.energy(x)
+        visible = self.units - self.hidden
+
+        def weight(state):
+            here = x.active.at[visible:].set(state.astype(x.active.dtype))
+            other = False if held is None else jnp.any(held.active[visible:] & (state != x.active[visible:]))
+            return jnp.where(other, -jnp.inf, -self.energy(NetworkState(here)) / kT)
+
+        return -kT * log_sum_over_states(weight, self.hidden)  # pyright: ignore[reportOperatorIssue]
 
     def log_partition(self, kT):
         """ln Σ_s exp(−E/kT), all states; ``None`` beyond 2^20."""
@@ -138,6 +152,11 @@ class Config(Spec):
     def pattern_size(self) -> int:
         """Entries of a visible pattern."""
         return self.graph.node_count - self.hidden
+
+    @property
+    def sampled_hidden(self) -> bool:
+        """Whether there are too many hidden units to sum over them."""
+        return self.hidden > MOST_SUMMED
 
     @property
     def exact(self) -> bool:

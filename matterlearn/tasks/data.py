@@ -1,0 +1,239 @@
+"""Data to be modelled: samples on the visible part of the matter, which the free matter should fluctuate like.
+
+    clamped phase: the visible part is held at samples of the data;        free phase, recall: nothing is held
+
+How well it is modelled is the mean log-likelihood per sample, at the final temperature of the dynamics,
+
+    ⟨ln P(v)⟩ = −⟨F(v)⟩/kT − ln Z,        F(v) = −kT ln Σ_h exp(−E(v, h)/kT),
+
+with ln Z exact where the system can sum it, and by annealed importance sampling (``likelihood: {levels, chains}``)
+where it cannot. Beside it stand the likelihood of independent entries with the data's own frequencies (or normal
+laws), which ignores all correlations, and the entropy of the training set, which no model exceeds on discrete data.
+
+Recall starts from disorder, or from training samples (``start: data``), each replica from another one; the entries
+``given`` stay clamped at test samples (training samples if none are held out), so the matter completes the rest.
+
+Source: [ackley1985]; annealing [salakhutdinov2008]; digits [alpaydin1998digits] through scikit-learn. Limits: hidden
+parts that cannot be summed out have no likelihood.
+
+Example:
+    >>> config = Config(kind="data", data={"source": "bars_and_stripes", "side": 3})
+    >>> len(config.data.build().train)
+    14
+"""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from pydantic import Field
+
+from matterlearn.core.annealing import LATE, anneal
+from matterlearn.core.drive import Drive
+from matterlearn.core.observable import Summary
+from matterlearn.core.rule import Batch
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated
+from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._data import Source, complaint
+from matterlearn.theory.independent_entries import gaussian_log_likelihood, log_likelihood
+
+STARTS = ("disordered", "data")
+
+
+class Data(AbstractTask):
+    """Samples on the visible part; see the module's docstring."""
+
+    train: Float[Array, "sample entry"]
+    test: Float[Array, "other entry"]
+    given: Bool[Array, " entry"]
+    shape: tuple[int, ...] = eqx.field(static=True)
+    values: int = eqx.field(static=True)
+    start: str = eqx.field(static=True)
+    annealing: tuple[int, int] | None = eqx.field(static=True)
+    exact: bool = eqx.field(static=True)
+
+    @property
+    def memory_count(self) -> int:
+        """One: samples of all kinds are shown together."""
+        return 1
+
+    def teach(self, system, memory):
+        """The system itself."""
+        del memory
+        return system
+
+    def present(self, key, system, memory, replicas, duration) -> Batch:
+        """A random batch of different samples; all of them, over and over, if there are no more than replicas.
+
+        Samples, which come in random order, are cut into as many strata as there are replicas: one is drawn from each.
+        """
+        del memory
+        draw, fill = jax.random.split(key)
+        count, place = len(self.train), jnp.arange(replicas)
+        drawn = (place + jax.random.uniform(draw, (replicas,))) * (count / replicas)
+        chosen = jnp.minimum(drawn.astype(int), count - 1) if replicas < count else place % count
+        target, held = jax.vmap(system.show)(self.train[chosen])
+        drive = Drive(target=target, clamped=held, strength=replicated(Drive().strength, replicas))
+        x = jax.vmap(system.init_state)(jax.random.split(fill, replicas))
+        return Batch(drive, jax.vmap(Drive.project)(drive, x), jnp.asarray(duration))
+
+    def recall(self, key, system, replicas) -> Recall:
+        """Free matter, or matter of which the given entries are clamped to samples."""
+        asked = self.test if len(self.test) else self.train
+        shown = jnp.arange(replicas) % len(asked)
+        target, held = jax.vmap(system.show)(asked[shown])
+        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
+        x = jax.vmap(system.init_state)(keys)
+        if self.start == "data":
+            begin, _ = jax.vmap(system.show)(self.train[jnp.arange(replicas) % len(self.train)])
+            x = jax.tree.map(jnp.where, held, begin, x)
+        held = jax.tree.map(jnp.logical_and, held, system.show(self.given)[0])
+        partly = bool(jnp.any(self.given))
+        drive = Drive(target=target, clamped=held if partly else None, strength=replicated(Drive().strength, replicas))
+        cue = np.asarray(shown) if partly else np.full(replicas, -1)
+        labels = {"cue": Label(cue, "1", "sample whose given entries are clamped, −1 if none are")}
+        return Recall(replicated(system, replicas), drive, jax.vmap(Drive.project)(drive, x), labels)
+
+    def evaluate(self, system, dynamics) -> dict[str, float]:
+        """Mean log-likelihood of the training samples, where ln Z is exact."""
+        if not self.exact:
+            return {}
+        return {"log_likelihood": float(_exact(system, dynamics, self.train))}
+
+    def references(self, system, dynamics) -> list[Summary]:
+        """Log-likelihoods of training and test samples, of independent entries, and the bound by the data's entropy."""
+        found = [self._alone(), *self._bound()]
+        if not self.exact and self.annealing is None:
+            return found
+        if self.annealing is None:
+            log_partition, error = system.log_partition(_end(dynamics)), jnp.zeros(())
+        else:
+            levels, chains = self.annealing
+            annealed = eqx.filter_jit(anneal)(jax.random.key(0), system, dynamics, levels=levels, chains=chains)
+            log_partition, error = annealed.log_partition, annealed.sem
+            words = "annealed chains that the estimate of ln Z is worth"
+            found.append(Summary("effective_chains", (), np.asarray(annealed.effective_samples), "1", words))
+        found.append(Summary("log_partition", (), np.asarray(log_partition), "nat", "ln Z"))
+        for name, samples in (("log_likelihood_train", self.train), ("log_likelihood_test", self.test)):
+            if len(samples):
+                each = np.asarray(_logs(system, dynamics, samples)) - float(log_partition)
+                words = f"mean log-likelihood of {'training' if samples is self.train else 'test'} samples"
+                spread = np.hypot(each.std() / np.sqrt(len(each)) * (samples is self.test), float(error))
+                found += [
+                    Summary(name, (), np.asarray(each.mean()), "nat", words),
+                    Summary(f"{name}_sem", (), np.asarray(spread), "nat", f"standard error of the {words}"),
+                ]
+        return found
+
+    def _alone(self) -> Summary:
+        asked = np.asarray(self.test if len(self.test) else self.train)
+        law = log_likelihood if self.values else gaussian_log_likelihood
+        settings = {"values": self.values} if self.values else {}
+        value = law(np.asarray(self.train), asked, **settings).mean()
+        return Summary("log_likelihood_independent", (), np.asarray(value), "nat",
+                       "mean log-likelihood of a model of independent entries")  # fmt: skip
+
+    def _bound(self) -> list[Summary]:
+        if not self.values:
+            return []
+        _, counts = np.unique(np.asarray(self.train), axis=0, return_counts=True)
+        share = counts / counts.sum()
+        words = "largest mean log-likelihood that training samples can have: minus their entropy"
+        return [Summary("log_likelihood_bound", (), np.asarray(np.sum(share * np.log(share))), "nat", words)]
+
+
+def _end(dynamics) -> Float[Array, ""]:
+    """Temperature with which the dynamics ends."""
+    return dynamics.temperature(jnp.asarray(LATE))
+
+
+@eqx.filter_jit
+def _logs(system, dynamics, samples) -> Float[Array, " sample"]:
+    """−F(v)/kT of every sample."""
+    kT = _end(dynamics)
+    one = lambda v: -system.marginal_energy(system.show(v)[0], kT) / kT  # noqa: E731
+    return jax.lax.map(one, samples, batch_size=256)
+
+
+@eqx.filter_jit
+def _exact(system, dynamics, samples) -> Any:
+    return jnp.mean(_logs(system, dynamics, samples)) - system.log_partition(_end(dynamics))
+
+
+class Annealing(Spec):
+    """Annealed importance sampling of ln Z."""
+
+    levels: int = Field(default=1000, ge=1, le=10**6, description="steps from independent units to the system")
+    chains: int = Field(default=200, ge=2, le=10**6, description="independent annealings")
+
+
+class Config(Spec):
+    """Data in a scenario."""
+
+    kind: Literal["data"]
+    data: Source = Field(description="where samples come from", examples=[{"source": "bars_and_stripes", "side": 2}])
+    likelihood: Literal["exact", "none"] | Annealing = Field(
+        default="exact", description="ln Z: exact, annealed with {levels, chains}, or none"
+    )
+    given: list[int] = Field(default=[], description="entries that recall clamps to samples, to complete the others")
+    start: Literal[STARTS] = Field(default="disordered", description="where recall starts: disorder, or samples")
+
+    @property
+    def memories(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def provides(self) -> tuple[str, ...]:
+        """What is recorded of the likelihood."""
+        names = ["log_likelihood_independent"] + ["log_likelihood_bound"] * bool(self.data.values)
+        if self.likelihood != "none":
+            names += ["log_likelihood_train", "log_partition"]
+            names += ["log_likelihood_test"] * bool(getattr(self.data, "test_fraction", 0))
+            names += ["log_likelihood"] if self.likelihood == "exact" else ["effective_chains"]
+        return tuple(names)
+
+    def check(self, scenario):
+        """The matter has a visible part of this size and these values, and its ln Z can be had."""
+        system, wrong = scenario.system, complaint(self.data)
+        if wrong:
+            yield Problem(("data",), wrong)
+        elif not hasattr(system, "pattern_size"):
+            yield Problem(("kind",), f"{system.kind!r} has no visible part that data could be shown on: use a "
+                          "Boltzmann machine, or another system with a pattern_size")  # fmt: skip
+        elif self.data.size != system.pattern_size:
+            yield Problem(("data",), f"a sample has {self.data.size} entries, but {system.kind!r} shows "
+                                     f"{system.pattern_size}")  # fmt: skip
+        elif self.data.values != system.pattern_values:
+            words = {0: "real numbers"}
+            have, want = (words.get(v, f"{v} values") for v in (self.data.values, system.pattern_values))
+            yield Problem(("data",), f"entries of a sample take {have}, but those of {system.kind!r} {want}")
+        elif any(not 0 <= entry < self.data.size for entry in self.given):
+            yield Problem(("given",), f"entries are numbered 0 … {self.data.size - 1}")
+        yield from self._check_likelihood(scenario)
+
+    def _check_likelihood(self, scenario):
+        system = scenario.system
+        if self.likelihood == "exact" and not getattr(system, "exact", False):
+            yield Problem(("likelihood",), f"{system.kind!r} cannot sum its partition function, or it has too many "
+                          "terms; use {levels: 1000, chains: 200}, or none")  # fmt: skip
+        if isinstance(self.likelihood, Annealing) and not getattr(scenario.dynamics, "draws", False):
+            yield Problem(("likelihood",), "annealing needs dynamics heat_bath; use it, or likelihood: none")
+        if self.likelihood != "none" and getattr(system, "sampled_hidden", False):
+            yield Problem(("likelihood",), f"{system.kind!r} has too many hidden units to sum them out; use none")
+
+    def build(self, system) -> Data:
+        """The task."""
+        del system
+        samples = self.data.build()
+        given = np.zeros(self.data.size, bool)
+        given[self.given] = True
+        annealing = self.likelihood if isinstance(self.likelihood, Annealing) else None
+        return Data(
+            jnp.asarray(samples.train, float), jnp.asarray(samples.test, float), jnp.asarray(given), samples.shape,
+            self.data.values, self.start, annealing and (annealing.levels, annealing.chains),
+            self.likelihood == "exact",
+        )  # fmt: skip
