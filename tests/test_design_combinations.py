@@ -28,7 +28,7 @@ PATHS = {"stride": 2}
 ESTIMATORS = {
     "pathwise": PATHS, "tangent": PATHS, "score_function": PATHS,
     "equilibrium": {"relax": 0, "stride": 2, "samples": 2},
-    "implicit": {"steps": 2}, "enumeration": {"states": 2**17}, "closed_form": {},
+    "implicit": {"steps": 500}, "enumeration": {"states": 2**17}, "closed_form": {},
 }  # fmt: skip
 
 

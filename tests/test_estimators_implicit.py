@@ -42,6 +42,14 @@ class Centre(Observable):
         return jnp.mean(state.x.position, 0)
 
 
+class Second(Observable):
+    """Place of the second particle along the pair as it lies."""
+
+    def __call__(self, system, drive, state):
+        along = state.x.position[1] - state.x.position[0]
+        return state.x.position[1] @ jax.lax.stop_gradient(along / jnp.linalg.norm(along))
+
+
 def respond(system, x, observable, *, drive=None, steps=2000):
     """Value and gradient at the minimum near x."""
     recall = RelaxationConfig(kind="relaxation").build(system).recall(jax.random.key(1), system, 1)
@@ -123,11 +131,14 @@ def test_distance_of_two_particles(pair):
     np.testing.assert_allclose(found.gradient.coefficients, moved, rtol=1e-5, atol=1e-7)
 
 
-def test_what_answers_to_free_directions_is_not_trusted(pair):
-    """Nothing holds the centre of two free particles, so no response of it can be solved for."""
+def test_free_directions_do_not_respond(pair):
+    """Nothing holds the centre of two free particles and no coupling moves it; that of one with the distance, half."""
     x = pair.arrange(jnp.array([[0.1, 0.2], [0.9, 1.1]]))
-    assert not bool(respond(pair, x, Centre("centre", (), "σ", "centre", 1)).trusted)
-    assert bool(respond(pair, x, Separation("distance", (), "σ", "distance", 1)).trusted)
+    found = {o: respond(pair, x, o(o.__name__, (), "σ", "place", 1)) for o in (Centre, Separation, Second)}
+    assert all(bool(f.trusted) for f in found.values())
+    np.testing.assert_allclose(found[Centre].gradient.coefficients, 0.0, atol=1e-9)
+    half = found[Separation].gradient.coefficients / 2
+    np.testing.assert_allclose(found[Second].gradient.coefficients, half, rtol=1e-6, atol=1e-9)
 
 
 def test_a_held_particle_stays_and_the_other_answers(pair):
