@@ -5,9 +5,9 @@
 The dynamics (``fire``) finds x*; one linear solve by conjugate residuals gives the response. Free translations and
 rotations, along which H is zero, are left alone.
 
-Source: [krantz2013implicit], [saad2003iterative]. Limits: a minimum that the couplings move smoothly; where contacts open
-or close, O is differentiable on one side only. H is taken where the minimiser stops: ``steps`` must be enough to arrive.
-Drives count as part of the energy.
+Source: [krantz2013implicit], [saad2003iterative]. Limits: a minimum that the couplings move smoothly; where contacts
+open or close, O is differentiable on one side only. H is taken where the minimiser stops: ``steps`` must be enough to
+arrive. Drives count as part of the energy.
 
 Example:
     >>> Config(kind="implicit", steps=500).build().steps
