@@ -7,7 +7,8 @@ Weights W near 0, hidden units of ±1 without bias. To first order in W the grad
 with C = ⟨v vᵀ⟩ of the data and C₀ that of the visible units left alone: I for units of ±1 and for Gaussian units of
 width 1. So W grows along eigenvectors of C with rates λ − 1, the strongest first, and modes with λ < 1 are forgotten
 [decelle2017spectral]; each that has grown changes the law of the machine, a cascade of transitions
-[bachtis2024cascade]. Where hidden units are {0, 1}, ⟨h⟩ grows by ¼ of its field and = ¼ (Cov − Cov₀) W, biases following so that all means are right.
+[bachtis2024cascade]. Where hidden units are {0, 1}, ⟨h⟩ grows by ¼ of its field and dW/dt = ¼ (Cov − Cov₀) W, biases
+following so that all means are right.
 
 *Gaussian* hidden units too make the machine linear, P(v) normal, and its whole course is known. A mode of W of
 singular value w along an eigenvector of variance s² obeys, with widths σ_v and σ_h,
