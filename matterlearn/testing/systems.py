@@ -1,5 +1,6 @@
 """Checks of a continuous system: names, reproducibility, derivatives, symmetries, compilation, neighbour lists."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,11 +38,11 @@ def continuous_case(config: Any) -> SystemCase:
 def in_double(check: Callable) -> Callable:
     """The check in double precision."""
 
-    def inside(case):
+    @functools.wraps(check)
+    def inside(*args, **kwargs):
         with jax.enable_x64(True):
-            return check(case)
+            return check(*args, **kwargs)
 
-    inside.__name__, inside.__doc__ = check.__name__, check.__doc__
     return inside
 
 
