@@ -41,6 +41,7 @@ from matterlearn.tasks._data import Source, complaint
 from matterlearn.theory.independent_entries import gaussian_log_likelihood, log_likelihood
 
 STARTS = ("disordered", "data")
+MOST_EXAMPLES = 400
 
 
 class Data(AbstractTask):
@@ -127,6 +128,22 @@ class Data(AbstractTask):
                     Summary(f"{name}_sem", (), np.asarray(spread), "nat", f"standard error of the {words}"),
                 ]
         return found
+
+    def groups(self, system) -> dict[str, list[Summary]]:
+        """Examples, and principal axes of the training samples: modes that learning may find one by one."""
+        del system
+        train = np.asarray(self.train, float)
+        axes = ("row", "column") if len(self.shape) == 2 else ("entry",)
+        examples = train[:MOST_EXAMPLES].reshape(-1, *self.shape)
+        found = [Summary("example", ("example", *axes), examples, "1", "training sample")]
+        if self.values <= 2:
+            variances, modes = np.linalg.eigh(np.atleast_2d(np.cov(train.T, bias=True)))
+            words = "principal axis of the training samples"
+            found += [
+                Summary("principal_variance", ("mode",), variances[::-1], "1", "variance along a principal axis"),
+                Summary("principal_axis", ("mode", "entry"), modes.T[::-1], "1", words),
+            ]
+        return {"memories": found}
 
     def _alone(self) -> Summary:
         asked = np.asarray(self.test if len(self.test) else self.train)
