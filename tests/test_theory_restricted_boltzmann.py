@@ -5,8 +5,10 @@ import pytest
 from scipy.integrate import dblquad
 from sklearn.datasets import load_digits
 
+from matterlearn.tasks._data import BarsAndStripes
 from matterlearn.theory import enumeration
 from matterlearn.theory import restricted_boltzmann as rbm
+from matterlearn.theory.independent_entries import log_likelihood
 
 VISIBLE, HIDDEN = np.indices((4, 3))
 MACHINE = rbm.Machine(np.sin(1 + 3 * VISIBLE + HIDDEN), np.array([0.1, -0.2, 0.3, -0.4]), np.array([0.2, -0.1, 0.05]))
@@ -115,9 +117,18 @@ def test_long_chains_learn_like_the_likelihood():
 
 
 def test_independent_pixels_of_digits():
+    """What a machine has to exceed."""
     digits = (np.asarray(load_digits(return_X_y=True)[0]) / 16 > 0.5).astype(float)
     assert digits.mean() == pytest.approx(0.292910, abs=5e-7)
-    assert rbm.independent_units(digits) == pytest.approx(-24.424701, abs=5e-7)
+    assert log_likelihood(digits, digits, 2).mean() == pytest.approx(-24.424701, abs=5e-7)
+
+
+@pytest.mark.parametrize(("side", "images"), [(2, 6), (3, 14), (4, 30)])
+def test_bars_and_stripes(side, images):
+    """2^(side + 1) − 2 different images; at best a model gives each its share, ln P = −ln of their number."""
+    shown = np.unique(BarsAndStripes(source="bars_and_stripes", side=side).build().train, axis=0)
+    assert len(shown) == images
+    assert -np.log(images) == pytest.approx({6: -1.791759, 14: -2.639057, 30: -3.401197}[images], abs=5e-7)
 
 
 def test_both_ways_of_streaming():

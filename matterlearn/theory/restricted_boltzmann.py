@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit, xlogy
+from scipy.special import expit
 
 CHUNK = 2**13  # states of the smaller layer that are held at once
 LARGEST = 20  # units of the smaller layer
@@ -249,16 +249,6 @@ def train(
         W, a, b = (part + rate * up for part, up in zip(machine[:3], slope, strict=True))
         machine = Machine(W, a, b, machine.low)
     return machine
-
-
-def independent_units(data: Float[np.ndarray, "n visible"]) -> float:
-    """Mean log likelihood [nats] of data in {0, 1} under independent units of the same means: what learning must beat.
-
-    >>> round(independent_units(np.array([[1.0, 1.0], [1.0, 0.0]])), 9)    # −ln 2 from the second unit
-    -0.693147181
-    """
-    p = data.mean(axis=0)
-    return float((xlogy(p, p) + xlogy(1 - p, 1 - p)).sum())
 
 
 class GaussianMachine(NamedTuple):
