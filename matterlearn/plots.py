@@ -25,9 +25,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from matterlearn import (
+    plots_cascade,
     plots_clumps,
     plots_couplings,
     plots_design,
+    plots_inverse,
     plots_noise,
     plots_phases,
     plots_search,
@@ -93,6 +95,10 @@ DRAWINGS = (
             "the centre against temperature. Mean ± standard error over replicas."),
     Drawing("search", plots_search.search, "Searches for a ground state: how many have found one, and how many sweeps "
             "repeated searches need, with intervals of one standard error. Dashed: guessing states."),
+    Drawing("cascade", plots_cascade.cascade, "Modes of the data while learning, and singular values of the couplings. "
+            "Dashed: growth to first order in the couplings; dotted: where a linear machine would end."),
+    Drawing("inversion", plots_inverse.inversion, "Error of inferred couplings against the number of samples, mean ± "
+            "standard error over data sets. Dotted: from exact moments; dashed: the bound of Cramér and Rao."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "
