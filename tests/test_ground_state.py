@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from matterlearn import run
+from matterlearn import plots_search, run
 from matterlearn.core.network import NetworkState
 from matterlearn.kinds import load_kind
 from matterlearn.theory import ground_states as ground
@@ -92,6 +92,8 @@ def test_success_follows_its_law(tmp_path):
     success, error = tree["success"].values, np.sqrt(expected * (1 - expected) / 4000)
     assert (np.abs(success - expected) < 4 * error).all()
     assert float(tree["sweeps_per_step"]) == 1
+    figure = plots_search.search(tree)
+    assert figure is not None and [axes.get_yscale() for axes in figure.axes] == ["linear", "log"]
 
 
 def test_a_step_of_replica_exchange_costs_all_copies():
