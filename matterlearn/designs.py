@@ -5,9 +5,12 @@ variables of a recall with the couplings before the design end in ``_before``.
 """
 
 import re
+from itertools import product
+from typing import Any
 
 import numpy as np
 
+from matterlearn.core.dynamics import DynState
 from matterlearn.results import Group, Variable
 
 DESIGNED = {  # units and words of what a design records
@@ -28,29 +31,57 @@ def groups(experiment, records) -> dict[str, Group]:
     """The groups of a design."""
     designed, section = records.designed, experiment.scenario.design
     coords = {"update": designed["update"]}
-    variables = []
+    variables, attrs = [], _attrs(section, records)
     for name, (units, words) in DESIGNED.items():
         if name in designed:
             variables.append(Variable(name, ("update",), designed[name], units, words, coords))
     for i, term in enumerate(section.objective):
         observable = term.observable.build(experiment.system, experiment.task)
-        variables += _averages(i, term, observable, section, designed, coords)
+        name = _name(i, term, section)
+        variables += _averages(name, i, term, observable, designed, coords)
+        attrs |= {f"{name}_{key}": value for key, value in _words(term, observable, experiment).items()}
     dims = {name: axes for name, (axes, _) in records.system.named_couplings().items()}
     for name in (n for n in designed if n.startswith("couplings")):
         own = dims.get(name.removeprefix("couplings_"), dims.get("couplings"))
         own = own or tuple(f"{name}_{axis}" for axis in range(designed[name].ndim - 1))
         units, words = records.system.coupling_units
         variables.append(Variable(name, ("update", *own), designed[name], units, words, coords))
-    found = {"/design": Group(variables, {"update": designed["update"]}, _attrs(section, records))}
+    found = {"/design": Group(variables, {"update": designed["update"]}, attrs)}
     if records.response is not None:
         found["/design/response"] = _response(records.response)
     return found
 
 
-def _averages(i: int, term, observable, section, designed: dict, coords: dict) -> list[Variable]:
-    """Averages of one term with their errors and what they should be."""
+def _name(i: int, term, section) -> str:
+    """What the averages of a term are called."""
     same = [t.observable.kind for t in section.objective].count(term.observable.kind) > 1
-    name = f"{term.observable.kind}_designed" + f"_{i}" * same
+    return f"{term.observable.kind}_designed" + f"_{i}" * same
+
+
+def _words(term, observable, experiment) -> dict:
+    """How to show the averages of a term: on which scale, against which axis, and each component's label."""
+    import jax
+    import jax.numpy as jnp
+
+    recall = experiment.task.recall(experiment.key, experiment.system, 1)
+    system, drive, x = jax.tree.map(lambda leaf: leaf[0], (recall.system, recall.drive, recall.x))
+    shape = jax.eval_shape(lambda: observable(system, drive, DynState(x, jnp.zeros((), jnp.int32)))).shape
+    coords, dims = observable.coords(), tuple(observable.dims)
+    if len(dims) != len(shape):
+        return {"scale": term.scale}
+    axes = [np.asarray(coords.get(dim, np.arange(n))) for dim, n in zip(dims, shape, strict=True)]
+    if len(dims) == 1 and axes[0].dtype.kind in "fiu":
+        labels = axes[0].tolist()
+    else:
+        words = [[str(v) if axis.dtype.kind in "UO" else f"{dim} {v:g}" for v in axis]
+                 for dim, axis in zip(dims, axes, strict=True)]  # fmt: skip
+        labels = [", ".join(each) for each in product(*words)]
+    chosen = range(len(labels)) if term.component is None else term.component
+    return {"scale": term.scale, "axis": ", ".join(dims), "labels": [labels[c] for c in chosen]}
+
+
+def _averages(name: str, i: int, term, observable, designed: dict, coords: dict) -> list[Variable]:
+    """Averages of one term with their errors and what they should be."""
     values, error = designed[f"term{i}"], designed[f"term{i}_sem"]
     axis = f"{name}_component"
     where = np.arange(values.shape[1]) if term.component is None else np.asarray(term.component)
@@ -71,7 +102,7 @@ def _attrs(section, records) -> dict:
     names = [section.estimator.kind] + ([section.fallback.kind] if section.fallback is not None else [])
     using = records.designed["estimator"]
     changed = np.flatnonzero(np.diff(using))
-    attrs: dict[str, str | int] = {"estimators": ", ".join(names)}
+    attrs: dict[str, Any] = {"estimators": ", ".join(names)}
     if len(changed):
         attrs["fallback_from_update"] = int(records.designed["update"][changed[0] + 1])
     return attrs

@@ -11,6 +11,9 @@ Example:
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 # pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 
+import json
+from itertools import product
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -23,7 +26,9 @@ from matterlearn.plots_curves import grid, root_of
 from matterlearn.verdicts import cued_overlap
 
 MOST_COMPONENTS, MOST_BARS, MOST_PANELS = 6, 40, 6
+MOST_RATIO = 30  # of numbers on one linear axis
 BEFORE, AFTER = style.ORANGE, style.BLUE
+SIDES = {"before": BEFORE, "after": AFTER}
 
 
 def _node(tree: xr.DataTree, path: str) -> xr.Dataset | None:
@@ -47,7 +52,7 @@ def loss(tree: xr.DataTree) -> Figure | None:
     x = node["update"].values
     _band(panels[0], x, node["loss"], node.get("loss_sem"), style.BLUE, "loss")
     panels[0].set(xlabel="update", ylabel="loss")
-    if float(node["loss"].min()) > 0 and float(node["loss"].max() / node["loss"].min()) > 30:
+    if float(node["loss"].min()) > 0 and float(node["loss"].max() / node["loss"].min()) > MOST_RATIO:
         panels[0].set_yscale("log")
         panels[0].set_ylim(0.3 * float(node["loss"].min()), 3 * float(node["loss"].max()))
     for axes, name in zip(panels[1:], averages, strict=False):
@@ -58,26 +63,42 @@ def loss(tree: xr.DataTree) -> Figure | None:
 
 
 def _average(axes: Axes, node: xr.Dataset, name: str) -> None:
-    array = node[name]
-    axis = next(d for d in array.dims if d != "update")
-    count = array.sizes[axis]
-    shown = min(count, MOST_COMPONENTS)
-    target = node.get(f"{name}_target")
-    for i, colour in zip(np.linspace(0, count - 1, shown).round().astype(int), style.shades(shown), strict=True):
-        error, words = node.get(f"{name}_sem"), f"{int(array[axis][i])}" if count > 1 else ""
-        _band(axes, node["update"], array[:, i], None if error is None else error[:, i], colour, words)
-        if target is not None:
-            axes.axhline(float(target[i]), color=colour if shown > 1 else "black", ls="--", lw=1.5,
-                         label="target" if i == 0 and shown == 1 else None)  # fmt: skip
-    axes.set(xlabel="update", ylabel=style.label(name, array.attrs))
+    """The averages of one term by update; where there are many, all of them before and after."""
+    array, target, error = node[name], node.get(f"{name}_target"), node.get(f"{name}_sem")
+    labels = json.loads(node.attrs.get(f"{name}_labels", "null")) or list(range(array.shape[1]))
+    if len(labels) > MOST_COMPONENTS:
+        _profile(axes, labels, array, error, target)
+        axes.set_xlabel(node.attrs.get(f"{name}_axis", "component"))
+    else:
+        for i, colour in enumerate(style.shades(len(labels))):
+            words = str(labels[i]) if len(labels) > 1 else ""
+            _band(axes, node["update"], array[:, i], None if error is None else error[:, i], colour, words)
+            if target is not None:
+                axes.axhline(float(target[i]), color=colour if len(labels) > 1 else "black", ls="--", lw=1.5)
+        axes.set_xlabel("update")
+    if target is not None:
+        axes.plot([], [], color="black", ls="--", lw=1.5, label="target")
+    if node.attrs.get(f"{name}_scale") == "log":
+        axes.set_yscale("log")
+    axes.set_ylabel(style.label(name, array.attrs))
     style.legend_above(axes)
 
 
+def _profile(axes: Axes, labels: list, array: xr.DataArray, error, target) -> None:
+    """All components at the first and at the last update, beside their targets."""
+    x = labels if all(isinstance(v, int | float) for v in labels) else np.arange(len(labels))
+    for update, colour, words in ((0, BEFORE, "first update"), (-1, AFTER, "last update")):
+        _band(axes, x, array[update], None if error is None else error[update], colour, words)
+    if target is not None:
+        axes.plot(x, target, color="black", ls="--", lw=1.5, zorder=4)
+
+
 def _gradient(axes: Axes, node: xr.Dataset) -> None:
-    axes.plot(node["update"], node["gradient_norm"], color=style.BLUE, label="norm")
+    """Its length, and where there is one its standard error."""
+    axes.plot(node["update"], node["gradient_norm"], color=style.BLUE, label="length")
     noise = node.get("gradient_noise")
     if noise is not None and bool((noise > 0).any()):
-        axes.plot(node["update"], noise, color=style.ORANGE, label="its standard error")
+        axes.plot(node["update"], noise, color=style.ORANGE, label="standard error")
     axes.set(xlabel="update", ylabel="gradient of the loss", yscale="log")
     switch = node.attrs.get("fallback_from_update")
     if switch is not None:
@@ -149,22 +170,115 @@ def _bars(pair) -> Figure | None:
 
 
 def validation(tree: xr.DataTree) -> Figure | None:
-    """What is measured with fresh seeds, with the couplings before and after."""
+    """What is measured with fresh seeds, with the couplings before and after: averages first, then what has a time."""
     before = _node(tree, "before")
     if before is None:
         return None
     root = root_of(tree)
-    names = [n for n in map(str, root.data_vars) if f"{n}_before" in before and _is_series(root, n)][:MOST_PANELS]
+    both = [n for n in map(str, root.data_vars) if f"{n}_before" in before and root[n].attrs.get("units") != "label"]
+    drawn = {n: _numbers for n in both if _is_average(root, n)}
+    drawn |= {n: _numbers if _is_constant(root, before, n) else _curves for n in both if _is_series(root, n)}
+    names = list(drawn)[:MOST_PANELS]
     if not names:
         return None
     figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.6, 3.6)))
     for axes, name in zip(panels, names, strict=True):
-        for node, full, colour, words in ((before, f"{name}_before", BEFORE, "before"), (root, name, AFTER, "after")):
-            array = _series(node, full).dropna("step", how="all")
-            style.curve(axes, array["step"].values, array, colour, words, thin=False)
-        axes.set(xlabel="step", ylabel=style.label(name, root[name].attrs))
+        drawn[name](axes, root, before, name)
+        axes.set_ylabel(style.label(name, root[name].attrs))
         style.legend_above(axes)
     return figure
+
+
+def _curves(axes: Axes, root: xr.Dataset, before: xr.Dataset, name: str) -> None:
+    """By step, mean over replicas with its standard error."""
+    for node, full, colour, words in ((before, f"{name}_before", BEFORE, "before"), (root, name, AFTER, "after")):
+        array = _series(node, full).dropna("step", how="all")
+        style.curve(axes, array["step"].values, array, colour, words, thin=False)
+    axes.set_xlabel("step")
+
+
+def _numbers(axes: Axes, root: xr.Dataset, before: xr.Dataset, name: str) -> None:
+    """Averages with their standard errors, and what they were asked to be: along a coordinate, or one by one."""
+    array = _settled(root[name])
+    found = [_with_error(before, f"{name}_before"), _with_error(root, name)]
+    wanted = {ending: root.get(f"{name}_{ending}") for ending in ("target", "theory")}
+    wanted = {ending: np.ravel(v) for ending, v in wanted.items() if v is not None and v.size == array.size}
+    if array.ndim == 1 and array.size > MOST_COMPONENTS and array[array.dims[0]].dtype.kind == "f":
+        _functions(axes, array[array.dims[0]], found, wanted)
+    else:
+        _points(axes, array, found, wanted)
+
+
+def _points(axes: Axes, array: xr.DataArray, found, wanted: dict) -> None:
+    """Averages one by one, without those that are zero on both sides."""
+    kept = np.any([np.isfinite(values) & (values != 0) for values, _ in found], axis=0)
+    kept |= not kept.any()
+    x, labels = np.arange(kept.sum()), np.array(_labels(array))[kept]
+    for shift, (values, errors), (words, colour) in zip((-0.1, 0.1), found, SIDES.items(), strict=True):
+        axes.errorbar(x + shift, values[kept], errors[kept], color=colour, label=words, fmt="o", ms=5, capsize=3)
+    for ending, values in wanted.items():
+        axes.plot(x, values[kept], color="black", ls="", marker="_", ms=18, label=ending, zorder=1)
+    _scale(axes, *(values[kept] for values, _ in found), array.attrs.get("units"))
+    axes.set_xlim(-0.5, len(x) - 0.5)
+    axes.set_xticks([])
+    if array.dims:
+        crowded = len(x) > 4 and max(map(len, labels)) > 2
+        axes.set_xticks(x, labels, rotation=90 if crowded else 0)
+        axes.set_xlabel(", ".join(str(d).replace("_", " ") for d in array.dims))
+
+
+def _functions(axes: Axes, x: xr.DataArray, found, wanted: dict) -> None:
+    """Averages along a coordinate."""
+    for (values, errors), (words, colour) in zip(found, SIDES.items(), strict=True):
+        axes.fill_between(x, values - errors, values + errors, color=colour, alpha=0.3, lw=0)
+        axes.plot(x, values, color=colour, label=words)
+    for ending, values in wanted.items():
+        style.theory(axes, x, values, ending)
+    axes.set_xlabel(style.label(str(x.name), x.attrs))
+
+
+def _scale(axes: Axes, before: np.ndarray, after: np.ndarray, units) -> None:
+    """From zero; logarithmic where something with units, such as a rate, changes by orders of magnitude."""
+    known = np.concatenate([v[np.isfinite(v)] for v in (before, after)])
+    if units not in ("", "1", None) and len(known) and known.min() > 0 and known.max() > MOST_RATIO * known.min():
+        axes.set_yscale("log")
+        axes.set_ylim(known.min() / 2, known.max() * 2)
+        return
+    low, high = min(axes.get_ylim()[0], 0.0), max(axes.get_ylim()[1], 0.0)
+    room = 0.05 * (high - low)
+    axes.set_ylim(low - room * (low < 0), high + room * (high > 0))
+
+
+def _with_error(node: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers of an average, and their standard errors or nan."""
+    values, error = np.ravel(_settled(node[name])), node.get(f"{name}_sem")
+    return values, np.full(len(values), np.nan) if error is None else np.ravel(error)
+
+
+def _labels(array: xr.DataArray) -> list[str]:
+    """Coordinates of every number of an average."""
+    values = [array[d].values if d in array.coords else np.arange(array.sizes[d]) for d in array.dims]
+    return [", ".join(v if isinstance(v, str) else f"{v:.3g}" for v in each) for each in product(*values)]
+
+
+def _settled(array: xr.DataArray) -> xr.DataArray:
+    """Without time and replicas, of which a constant does not know; records may miss at some steps."""
+    if "step" not in array.dims:
+        return array
+    return array.max([d for d in ("step", "replica") if d in array.dims], keep_attrs=True).squeeze(drop=True)
+
+
+def _is_average(root: xr.Dataset, name: str) -> bool:
+    array = root[name]
+    timeless = not {"step", "replica"} & set(array.dims) and not name.endswith(("_sem", "_theory", "_target"))
+    return timeless and array.dtype.kind in "fiu" and array.size <= MOST_BARS
+
+
+def _is_constant(root: xr.Dataset, before: xr.Dataset, name: str) -> bool:
+    """A closed form: it depends on the couplings alone."""
+    each = root[name], before[f"{name}_before"]
+    alone = all(n == 1 for d, n in root[name].sizes.items() if d not in ("replica", "step"))
+    return alone and all(float(array.max()) == float(array.min()) for array in each)
 
 
 def _series(node: xr.Dataset, name: str) -> xr.DataArray:
