@@ -1,4 +1,4 @@
-"""How soon a search finds a ground state: success and time to solution against sweeps, beside blind guessing.
+"""How soon a search finds a ground state: success and time to solution against sweeps, beside guessing.
 
 Example:
     >>> search(xr.DataTree(xr.Dataset())) is None
@@ -50,9 +50,9 @@ def search(tree: xr.DataTree) -> Figure | None:
 
 
 def _blind(left, right, root: xr.Dataset, sweeps) -> None:
-    """What guessing states would give, one guess per sweep."""
+    """What guessing would give: as a sweep looks at one new state per unit, as many guesses as units in a sweep."""
     if "ground_states" not in root.attrs:
         return
-    states, ground = 2.0 ** root.attrs["units"], root.attrs["ground_states"]
-    style.theory(left, sweeps, 1 - (1 - ground / states) ** sweeps, "one guess per sweep")
-    right.axhline(guessing(states, ground), color="black", ls="--", lw=1.5, label="guesses instead")
+    units, ground = root.attrs["units"], root.attrs["ground_states"]
+    style.theory(left, sweeps, 1 - (1 - ground / 2.0**units) ** (units * sweeps), "guessing, a state per unit")
+    right.axhline(guessing(2.0**units, ground) / units, color="black", ls="--", lw=1.5, label="guessing")

@@ -152,7 +152,7 @@ def best(times: TimeToSolution) -> tuple[float, float]:
     return float(times.time[place]), float(times.high[place] - times.low[place]) / 2
 
 
-def guessing(states: int, ground: int, confidence: float = 0.99) -> float:
+def guessing(states: float, ground: float, confidence: float = 0.99) -> float:
     """How many guesses have found one of ``ground`` states with confidence.
 
     >>> round(guessing(2, 1), 4)
