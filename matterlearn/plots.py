@@ -30,8 +30,10 @@ from matterlearn import (
     plots_couplings,
     plots_design,
     plots_inverse,
+    plots_networks,
     plots_noise,
     plots_phases,
+    plots_samples,
     plots_search,
     plots_states,
     snapshots,
@@ -95,10 +97,18 @@ DRAWINGS = (
             "the centre against temperature. Mean ± standard error over replicas."),
     Drawing("search", plots_search.search, "Searches for a ground state: how many have found one, and how many sweeps "
             "repeated searches need, with intervals of one standard error. Dashed: guessing states."),
+    Drawing("samples", plots_samples.samples, "Training samples, samples of the model at the end of independent "
+            "replicas, and what hidden units favour (red) and disfavour (blue) on the visible layer."),
+    Drawing("likelihood", plots_samples.likelihood, "How likely the model finds the data: between independent entries "
+            "and the entropy of the data. Bands: standard errors."),
     Drawing("cascade", plots_cascade.cascade, "Modes of the data while learning, and singular values of the couplings. "
             "Dashed: growth to first order in the couplings; dotted: where a linear machine would end."),
     Drawing("inversion", plots_inverse.inversion, "Error of inferred couplings against the number of samples, mean ± "
             "standard error over data sets. Dotted: from exact moments; dashed: the bound of Cramér and Rao."),
+    Drawing("answers", plots_networks.answers, "A network's error while learning; at the end, its outputs against what "
+            "is wanted of them, for examples it has not seen."),
+    Drawing("network", plots_networks.network, "The network before and after learning: edges as thick as their "
+            "couplings, with the nodes that are given inputs and read."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "

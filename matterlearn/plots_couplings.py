@@ -44,10 +44,15 @@ def _upper(matrices: np.ndarray) -> np.ndarray:
     return matrices[..., first, second]
 
 
+def _is_symmetric(array: xr.DataArray) -> bool:
+    """Whether both axes number the same things; the second is then called ``…_other``."""
+    return array.ndim == 2 and str(array.dims[1]) == f"{array.dims[0]}_other"
+
+
 def matrices(tree: xr.DataTree) -> Figure | None:
     """Learned and ideal couplings side by side, and their distributions."""
     node = _group(tree, "couplings", "couplings")
-    if node is None or node["couplings"].ndim != 2 or len(set(node["couplings"].shape)) != 1:
+    if node is None or not _is_symmetric(node["couplings"]):
         return None
     named = [("learned", node["couplings"])]
     if "ideal" in node and node["ideal"].shape == node["couplings"].shape:

@@ -161,7 +161,7 @@ def profiles(tree: xr.DataTree) -> Figure | None:
     """Every quantity measured against something other than time: g(r), spectra, phase curves."""
     root = root_of(tree)
     names = [str(n) for n, a in root.data_vars.items() if _profile_dim(a) is not None
-             and not str(n).endswith(("_theory", "_sem"))]  # fmt: skip
+             and not str(n).endswith(("_theory", "_target", "_sem"))]  # fmt: skip
     if not names:
         return None
     figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.6, 3.6)))
@@ -176,6 +176,8 @@ def profiles(tree: xr.DataTree) -> Figure | None:
                       lw=1.2, capsize=2, label="measured ± sem")  # fmt: skip
         if f"{name}_theory" in root and root[f"{name}_theory"].dims == (dim,):
             style.theory(axes, x, root[f"{name}_theory"].values)
+        if f"{name}_target" in root and root[f"{name}_target"].dims == (dim,):
+            axes.plot(x, root[f"{name}_target"].values, color=style.ORANGE, lw=1.2, label="target", zorder=4)
         axes.set(xlabel=style.label(dim, array[dim].attrs), ylabel=style.label(name, array.attrs))
         style.legend_above(axes)
     return figure

@@ -1,4 +1,4 @@
-"""Data sets to learn from: digits, bars and stripes, points in the plane, rows of a scenario.
+"""Data sets to learn from: digits, patches of photographs, bars and stripes, points in the plane, rows of a scenario.
 
 Every source says how many entries a sample has and which values they take (0 for real numbers), draws the same samples
 every time, and gives them a shape to be drawn in.
@@ -50,10 +50,44 @@ class Digits(Spec):
         pixels = (grey > self.threshold).astype(float) if self.levels == "binary" else grey
         train, test = divided(pixels, self.test_fraction, self.split)
         if self.levels == "standardised":
-            mean, width = train.mean(0), train.std(0)
-            width[width == 0] = 1.0  # pixels that are always white
-            train, test = (train - mean) / width, (test - mean) / width
+            train, test = standardised(train, test)
         return Samples(train, test, (8, 8))
+
+
+class Patches(Spec):
+    """Square patches of two photographs in grey: every pixel with zero mean and unit variance over the training set."""
+
+    source: Literal["patches"]
+    side: int = Field(default=8, ge=2, le=32, description="rows and columns of a patch")
+    count: int = Field(default=10_000, ge=2, le=10**6, description="patches")
+    test_fraction: float = Field(default=0.2, ge=0, lt=1, description="fraction held out")
+    seed: int = Field(default=0, ge=0, description="of the places")
+
+    @property
+    def size(self) -> int:
+        """Pixels."""
+        return self.side**2
+
+    @property
+    def values(self) -> int:
+        """Real numbers."""
+        return 0
+
+    def build(self) -> Samples:
+        """The patches."""
+        from sklearn.datasets import load_sample_images
+
+        rng = np.random.default_rng(self.seed)
+        photographs = [np.asarray(image, float).mean(-1) / 255 for image in load_sample_images().images]
+        halves = self.count // 2, self.count - self.count // 2
+        cut = [self._cut(rng, image, half) for image, half in zip(photographs, halves, strict=True)]
+        patches = np.concatenate(cut)
+        return Samples(*standardised(*divided(patches, self.test_fraction, self.seed)), (self.side, self.side))
+
+    def _cut(self, rng, image, count: int):
+        top, left = (rng.integers(0, length - self.side + 1, count) for length in image.shape)
+        windows = np.lib.stride_tricks.sliding_window_view(image, (self.side, self.side))
+        return windows[top, left].reshape(count, -1)
 
 
 class BarsAndStripes(Spec):
@@ -143,7 +177,7 @@ class Rows(Spec):
         return Samples(rows, rows[:0], (rows.shape[1],))
 
 
-Source = Annotated[Digits | BarsAndStripes | Points | Rows, Field(discriminator="source")]
+Source = Annotated[Digits | Patches | BarsAndStripes | Points | Rows, Field(discriminator="source")]
 
 
 def complaint(source) -> str | None:
@@ -156,6 +190,17 @@ def complaint(source) -> str | None:
     if source.values and not all(entry == int(entry) and 0 <= entry < source.values for entry in entries):
         return f"entries should be whole numbers from 0 to {source.values - 1}, or values: 0 for real numbers"
     return None
+
+
+def standardised(train, test):
+    """Both with the training set's mean taken away and divided by its standard deviation; what never varies is 0.
+
+    >>> standardised(np.array([[1.0], [3.0]]), np.array([[2.0]]))[1].tolist()
+    [[0.0]]
+    """
+    mean, width = train.mean(0), train.std(0)
+    width[width == 0] = 1.0
+    return (train - mean) / width, (test - mean) / width
 
 
 def divided(samples, fraction: float, seed: int):

@@ -135,7 +135,7 @@ class Data(AbstractTask):
         train = np.asarray(self.train, float)
         axes = ("row", "column") if len(self.shape) == 2 else ("entry",)
         examples = train[:MOST_EXAMPLES].reshape(-1, *self.shape)
-        found = [Summary("example", ("example", *axes), examples, "1", "training sample")]
+        found = [Summary("examples", ("example", *axes), examples, "1", "training sample")]
         if self.values <= 2:
             variances, modes = np.linalg.eigh(np.atleast_2d(np.cov(train.T, bias=True)))
             words = "principal axis of the training samples"
