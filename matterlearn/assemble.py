@@ -162,6 +162,9 @@ def _couplings(system, ideal: list) -> Group:
         Variable(name, dims, np.asarray(values), *system.coupling_units)
         for name, (dims, values) in system.named_couplings().items()
     ]
+    variables += [
+        Variable(name, dims, np.asarray(values), *words) for name, (dims, values, *words) in system.geometry().items()
+    ]
     return Group(variables + [Variable(**summary._asdict()) for summary in ideal])
 
 

@@ -33,6 +33,9 @@ class Newton(AbstractDynamics):
     """Levenberg–Marquardt; the memory of the state is the damping μ in units of the mean curvature."""
 
     stationary: ClassVar = "none"
+    # Batched factorisations are not divided between devices: XLA would gather them in the middle of a loop, where
+    # processors acting as several devices wait for each other forever.
+    hosted: ClassVar = True
 
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
         """Start from x without damping."""

@@ -89,6 +89,13 @@ class ElasticNetwork(AbstractSystem):
         """Stiffnesses and rest lengths by spring, as far as they are learned."""
         return {name: (("edge",), getattr(self, name)) for name in self.learns}
 
+    def geometry(self):
+        """Which nodes every spring joins, and where the network was made."""
+        return {
+            "edge_node": (("edge", "end"), self.edges, "1", "node at an end of a spring"),
+            "node_position": (("node", "axis"), self.made_at, "σ", "position in which the network was made"),
+        }
+
 
 Positive = Annotated[float, Field(gt=0)]
 

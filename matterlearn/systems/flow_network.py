@@ -81,6 +81,10 @@ class FlowNetwork(AbstractSystem):
         """Conductances by edge."""
         return {"couplings": (("edge",), self.conductance)}
 
+    def geometry(self):
+        """Which nodes every edge joins."""
+        return {"edge_node": (("edge", "end"), self.edges, "1", "node at an end of an edge")}
+
 
 Positive = Annotated[float, Field(gt=0)]
 

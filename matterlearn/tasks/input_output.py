@@ -133,7 +133,11 @@ class InputOutput(AbstractTask):
     def groups(self, system) -> dict[str, list[Summary]]:
         """Training examples, and those that recall asks, in the order of the replicas."""
         del system
+        terminals = (self.inputs, self.inverted, self.fixed, self.outputs)
+        role = np.repeat(np.arange(len(terminals)), [len(part) for part in terminals])
         kinds = (
+            ("port", ("terminal",), np.concatenate(terminals), "port"),
+            ("role", ("terminal",), role, "0: input, 1: inverted input, 2: fixed, 3: output"),
             ("given", ("example", "input"), self.pairs.train, "input of a training example"),
             ("wanted", ("example", "output"), self.pairs.train_target, "target of a training example"),
             ("asked_given", ("asked", "input"), self.pairs.test, "input of a test example"),
