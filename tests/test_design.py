@@ -231,6 +231,15 @@ def test_what_cannot_be_designed_is_refused(scenario, message):
         load(scenario)
 
 
+@pytest.mark.parametrize("estimator", ["score_function", "pathwise", "tangent", "implicit"])
+def test_dynamics_of_other_packages_are_taken_at_their_word(estimator):
+    """What they claim in their Config counts, not what they are called; what claims nothing is refused."""
+    load(designed_on(BODIES, {"kind": "fakes.motions:Claiming"}, estimator))
+    with pytest.raises(ScenarioError) as refused:
+        load(designed_on(BODIES, {"kind": "fakes.motions:Silent"}, estimator))
+    assert {problem.path for problem in refused.value.problems} == {("design", "estimator", "kind"), ("system", "kind")}
+
+
 def test_names_of_scales_and_reductions_are_those_of_the_sections():
     assert set(SCALES) == set(RANGES) and set(REDUCTIONS) == set(ALONG_PATHS)
 
