@@ -23,8 +23,8 @@ A ``pseudocount`` λ mixes the data with a fraction λ of unbiased independent u
 | J, U | kT_ref |
 
 Source: [nguyen2017inverse]. Limits: two-valued units with one coupling per pair, none hidden. On a graph that does not
-join all pairs, couplings of the others are left out. Where a method has no answer learning stops, parameters not being
-finite: show more data per update, or give a pseudocount.
+join all pairs, couplings of the others are left out. Few data may leave a method without an answer: couplings then stay
+as they are, and ``answered`` is 0 instead of 1; show more, or give a pseudocount.
 
 Example:
     >>> Config(kind="mean_field_inversion", method="bethe").build().method
@@ -98,9 +98,10 @@ class MeanFieldInversion(AbstractRule):
         )
         kT = dynamics.temperature(jnp.zeros((), int))
         solution = couplings(with_law(system, J, h, kT))
-        direction = jax.tree.map(jnp.subtract, parameters, solution)
+        answered = jnp.all(jnp.isfinite(J)) & jnp.all(jnp.isfinite(h))
+        direction = jax.tree.map(lambda p, s: jnp.where(answered, p - s, 0.0), parameters, solution)
         mean, sem, variance = (of_couplings(system, part) for part in (wake.mean, wake.sem, wake.variance))
-        numbers = {"samples_seen": state.updates * wake.n * self.samples}
+        numbers = {"samples_seen": state.updates * wake.n * self.samples, "answered": answered.astype(float)}
         return direction, state, RuleInfo({"wake": PhaseStats(mean, sem, wake.n, variance)}, end.neighbors, numbers)
 
 
@@ -148,7 +149,7 @@ class Config(Spec):
     """Mean-field inversion in a scenario."""
 
     kind: Literal["mean_field_inversion"]
-    provides: ClassVar[tuple[str, ...]] = ("samples_seen",)
+    provides: ClassVar[tuple[str, ...]] = ("samples_seen", "answered")
     method: Literal["naive", "tap", "independent_pair", "sessak_monasson", "bethe"] = Field(
         default="naive", description="the approximation that is inverted",
         examples=["naive", "tap", "independent_pair", "sessak_monasson", "bethe"],
