@@ -164,7 +164,7 @@ def _bars(pair) -> Figure | None:
     axes.axhline(0, color="black", lw=0.8)
     array = pair[1][1]
     name = str(array.dims[0]).replace("_", " ") if array.dims else "coupling"
-    axes.set(xlabel=name, xticks=x, ylabel=f"coupling ({array.attrs.get('units', '')})")
+    axes.set(xlabel=name, xticks=x, ylabel=style.label("coupling", array.attrs))
     style.legend_above(axes)
     return figure
 
