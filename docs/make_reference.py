@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from matterlearn import kinds
+from matterlearn.core.graphs import Graph
 from matterlearn.sections import (
     Bounds,
     Budget,
@@ -43,6 +44,8 @@ def page() -> str:
         for kind in kinds.kinds(family):
             parts += [f"### `kind: {kind}`", "", kinds.describe(family, kind), ""]
             parts += table(kinds.config_class(family, kind))
+    parts += ["## system.graph: who interacts with whom", "", "Which keys a graph takes depends on its kind; see "
+              "`matterlearn/core/graphs.py`. Nodes are numbered from 0.", "", *table(Graph)]  # fmt: skip
     models = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "design": Design,
               "design.objective": Term, "expect.*": Expectation}  # fmt: skip
     for title, model in models.items():

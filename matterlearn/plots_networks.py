@@ -38,6 +38,7 @@ def answers(tree: xr.DataTree) -> Figure | None:
     for o in range(final.shape[1]):
         right.plot(asked[:, o], final[:, o], "o", ms=5, color=style.memory_colour(o), label=f"output {o}")
     right.set(xlabel="wanted, test examples", ylabel="value at the output")
+    right.locator_params(nbins=5)
     style.legend_above(right)
     return figure
 

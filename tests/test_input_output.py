@@ -1,5 +1,8 @@
 """Inputs and outputs by number: what is clamped, read and asked; what is refused; learning end to end."""
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -175,6 +178,12 @@ def test_conductances_stop_at_the_floor():
     loss, system = trained({"task": section}, 60)
     assert loss[-1] < loss[0]
     np.testing.assert_allclose(system.conductance.min(), system.lowest, rtol=1e-6)
+
+
+def test_the_example_of_the_documentation_is_valid():
+    page = Path(__file__).parent.parent / "docs/howto/learn-from-two-equilibria.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)
+    assert load(example).system.ports == 3
 
 
 def test_figures_of_other_runs_are_left_out():
