@@ -13,9 +13,9 @@ ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
 }
-AFTERWARDS = f"""
+AFTERWARDS = """
 import sys
-heavy = sorted(set({HEAVY!r}) & {{name.partition('.')[0] for name in sys.modules}})
+heavy = sorted(set({heavy!r}) & {{name.partition('.')[0] for name in sys.modules}})
 if heavy:
     sys.exit(f'imported {{heavy}}')
 """
@@ -31,10 +31,11 @@ expect: {energy_final: {min: 1}}
 """
 
 
-def fresh(code):
+def fresh(code, allowed=()):
     """Runs code in a new process that fails if anything heavy was imported by the end."""
+    afterwards = AFTERWARDS.format(heavy=tuple(name for name in HEAVY if name not in allowed))
     return subprocess.run(
-        [sys.executable, "-c", code + AFTERWARDS], env=ENVIRONMENT, capture_output=True,
+        [sys.executable, "-c", code + afterwards], env=ENVIRONMENT, capture_output=True,
         text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -70,7 +71,7 @@ for family in FAMILIES:
 for file in library().values():
     dump(load(file))
 """
-    done = fresh(code)
+    done = fresh(code, allowed=("networkx",))  # which counts the edges of scenarios that have a graph
     assert done.returncode == 0, done.stderr
 
 
