@@ -341,3 +341,29 @@ def test_free_networks_do_not_drift():
     end = eqx.filter_jit(advance)(jax.random.key(0), system, dynamics, Drive(), start, 40)
     assert system.energy(end.x) < 1e-18
     np.testing.assert_allclose(end.x.position.mean(0), x.position.mean(0), atol=1e-9)
+
+
+def test_at_a_temperature_the_contrast_is_that_of_averages():
+    """E = −x + x² at kT = 1, tethered to 2: ⟨x²⟩ of both nudged laws is known; |z| < 4 with 8000 particles.
+
+    An estimate that took the minima for the averages would be off by 16 standard errors.
+    """
+    system = built("systems", "landscape", coefficients=[-1.0, 1.0], particles=2000)
+    x = system.init_state(jax.random.key(1))
+    drive = Drive(x._replace(position=jnp.full_like(x.position, 2.0)), x._replace(position=jnp.ones_like(x.position)))
+    shown = Batch(*replicated((drive, x), 4), jnp.ones(()), free=replicated(Drive(), 4))
+    b, particles = 0.5, 8000
+    rule = built("rules", "equilibrium_propagation", b=b, relax=4000)
+    dynamics = built("dynamics", "brownian", dt=1e-3)
+    direction, *_ = eqx.filter_jit(rule.estimate)(
+        jax.random.key(2), system, dynamics, None, shown, parameters=couplings(system)
+    )
+    mean = np.array([(1 + s * b * 2) / (2 + s * b) for s in (-1, 1)])
+    spread = np.array([1 / (2 + s * b) for s in (-1, 1)])
+    second = mean**2 + spread
+    expected = (second[1] - second[0]) / (2 * b)
+    error = np.sqrt(np.sum(2 * spread**2 + 4 * mean**2 * spread) / particles) / (2 * b)
+    z = (direction.coefficient[1] / 2000 - expected) / error
+    assert abs(z) < 4, f"z = {z:.1f}"
+    minima = (mean[1] ** 2 - mean[0] ** 2) / (2 * b)
+    assert abs(minima - expected) > 10 * error, "the test could not tell averages from minima"

@@ -37,7 +37,8 @@ class AbstractDynamics(eqx.Module):
     """An integrator or sampler whose numbers (dt, kT, friction) are leaves: annealed, swept, differentiated.
 
     ``stationary`` is the law that it samples at constant kT, ``"boltzmann"`` or ``"none"``; the battery tests it.
-    ``hosted`` says that steps are made on the host (``matterlearn.core.host``): replicas then stay on one device.
+    ``hosted`` says that steps are made on the host (``matterlearn.core.host``) or by libraries that cannot be divided
+    between devices: replicas then stay on one device.
     """
 
     stationary: ClassVar[str] = "boltzmann"

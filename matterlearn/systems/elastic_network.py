@@ -40,7 +40,7 @@ CLOSEST = 1e-12  # square of the distance below which a spring has no direction,
 class ElasticState(NamedTuple):
     """Joints."""
 
-    position: Float[Array, "node axis"]
+    position: Float[Array, "particle axis"]
 
 
 class ElasticNetwork(AbstractSystem):
@@ -53,7 +53,7 @@ class ElasticNetwork(AbstractSystem):
     learns: tuple[str, ...] = eqx.field(static=True)
     lowest: float = eqx.field(static=True)
 
-    dims: ClassVar = {"position": ("node", "axis")}
+    dims: ClassVar = {"position": ("particle", "axis")}
     symmetries: ClassVar = frozenset({"translation", "rotation", "flip"})
     coupling_units: ClassVar = ("kT_ref/σ², σ", "stiffness, rest length")
 
