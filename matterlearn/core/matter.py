@@ -22,6 +22,8 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | dynamics | stationary | the law of long runs, ``"boltzmann"`` or ``"none"`` | ``"boltzmann"`` |
 | rule | trains | kinds of matter that it can train (a tuple) | all |
 | system | positions | its state has a ``position`` | yes, if continuous |
+| system | curved | its state has rotations, and lives on a curved space | no |
+| system | embeds | it maps two views of a thing to features (``joint_embedding``) | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """

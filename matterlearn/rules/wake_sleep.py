@@ -5,7 +5,8 @@
 Awake, the visible part of the matter is clamped to data and the hidden part follows; asleep, nothing but the
 batch's own conditions is clamped. Descent on the relative entropy of data Q and model P_θ makes contacts that the
 data have more often more attractive (E adds +J n; with the weight convention E = −Σ w s s the sign flips). An
-energy penalty ½ ``decay`` θ² per coupling keeps them finite where data are deterministic.
+energy penalty ½ ``decay`` θ² per coupling keeps them finite where data are deterministic. Of energy-based models this
+is the loss −⟨ln P⟩, with samples for the free average; rule maximum_likelihood has that average from ln Z.
 
 Where the sleeping chains start decides the bias: ``persistent`` goes on from the last update (PCD, exact for small
 steps), ``clamped`` from the end of the waking phase (CD-k, blind to all that k steps do not reach), ``disordered``
@@ -33,27 +34,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
 
-from matterlearn.core.drive import Drive
-from matterlearn.core.rule import (
-    AbstractRule,
-    Batch,
-    PhaseStats,
-    RuleInfo,
-    phase_statistics,
-    resume_phase,
-    start_phase,
-)
-from matterlearn.rules._chains import Clamped, Disordered, Persistent, Replay
+from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo
+from matterlearn.rules._phases import Chains, Start, strategy, wake_and_sleep
 from matterlearn.spec import Spec
-
-CHAINS = {"persistent": Persistent(), "clamped": Clamped(), "disordered": Disordered()}
 
 
 class WakeSleep(AbstractRule):
     """Clamped minus free moments; the rule's state is what its chains remember."""
 
     decay: Float[Array, ""]
-    chains: Persistent | Clamped | Disordered | Replay
+    chains: Chains
     samples: int = eqx.field(static=True)
     stride: int = eqx.field(static=True)
     relax: int = eqx.field(static=True)
@@ -64,18 +54,12 @@ class WakeSleep(AbstractRule):
 
     def estimate(self, key, system, dynamics, state, batch: Batch, *, parameters):
         """kT times the gradient of the relative entropy, with statistics of both phases."""
-        wake_key, sleep_key = jax.random.split(key)
         settings = {"samples": self.samples, "stride": self.stride, "relax": self.relax}
-        start = start_phase(wake_key, system, dynamics, batch.drive, batch.x, batch.neighbors)
-        wake, awake = phase_statistics(wake_key, system, dynamics, batch.drive, start, **settings)
-        free = batch.free if batch.free is not None else _nothing(batch)
-        kept, place = self.chains.start(jax.random.fold_in(sleep_key, 1), state, awake, system, dynamics)
-        start = resume_phase(sleep_key, system, dynamics, free, kept, awake.neighbors)
-        sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
-        state = self.chains.store(state, place, jax.vmap(dynamics.remember)(asleep))
+        phases = wake_and_sleep(key, system, dynamics, self.chains, state, batch, **settings)
+        wake, sleep = phases.wake, phases.sleep
         slope = jax.tree.map(lambda w, s, p: w - s + self.decay * p, wake.mean, sleep.mean, parameters)
-        neighbors = _larger(awake.neighbors, asleep.neighbors)
-        return slope, state, RuleInfo({"wake": wake, "sleep": sleep}, neighbors, diagnostics(wake, sleep))
+        info = RuleInfo({"wake": wake, "sleep": sleep}, phases.neighbors, diagnostics(wake, sleep))
+        return slope, phases.memory, info
 
 
 def diagnostics(wake: PhaseStats, sleep: PhaseStats) -> dict[str, Float[Array, ""]]:
@@ -94,25 +78,6 @@ def diagnostics(wake: PhaseStats, sleep: PhaseStats) -> dict[str, Float[Array, "
     }
 
 
-def _nothing(batch: Batch) -> Drive:
-    """The free phase of a batch without conditions: nothing imposed, at the strength of its drive."""
-    return Drive(strength=batch.drive.strength)
-
-
-def _larger(first, second):
-    """The second lists, asking for whatever either phase asked for."""
-    if first is None:
-        return None
-    return eqx.tree_at(lambda lists: lists.needed, second, jnp.maximum(first.needed, second.needed))
-
-
-class Buffer(Spec):
-    """A replay buffer: more chains than replicas, of which every update draws some."""
-
-    size: int = Field(ge=1, le=10**7, description="chains in the buffer; at least as many as there are replicas")
-    restart: float = Field(default=0.05, ge=0, le=1, description="probability that a drawn chain starts from disorder")
-
-
 class Config(Spec):
     """Wake–sleep learning in a scenario."""
 
@@ -121,7 +86,7 @@ class Config(Spec):
     samples: int = Field(default=10, ge=1, description="samples per phase, update and replica", examples=[4])
     stride: int = Field(default=1, ge=1, description="steps between samples", examples=[2])
     relax: int = Field(default=10, ge=0, description="steps before the first sample of a phase", examples=[20])
-    chains: Literal["persistent", "clamped", "disordered"] | Buffer = Field(
+    chains: Start = Field(
         default="persistent",
         description="start of sleep: end of the last sleep, end of waking, disorder, or a buffer {size, restart}",
         examples=["persistent", "clamped", "disordered", {"size": 5, "restart": 0.1}],
@@ -130,7 +95,6 @@ class Config(Spec):
 
     def build(self) -> WakeSleep:
         """The rule."""
-        decay = jnp.asarray(float(self.decay))
-        chains = self.chains
-        strategy = Replay(jnp.asarray(chains.restart), chains.size) if isinstance(chains, Buffer) else CHAINS[chains]
-        return WakeSleep(decay, strategy, self.samples, self.stride, self.relax)
+        return WakeSleep(
+            jnp.asarray(float(self.decay)), strategy(self.chains), self.samples, self.stride, self.relax
+        )

@@ -226,6 +226,7 @@ class Config(Spec):
     """Rigid bodies in a scenario."""
 
     kind: Literal["rigid_bodies"]
+    curved: ClassVar[bool] = True
     dimension: ClassVar[int] = 3
     bodies: Literal["facing_trimers"] | list[Shape] = Field(
         description="the kinds of bodies, or the two of the published dimer", examples=[
