@@ -57,10 +57,10 @@ def samples(tree: xr.DataTree) -> Figure | None:
     count = 2 + (couplings is not None)
     figure = style.new_figure(count, 1, 4.6, 4.9)
     axes = np.atleast_1d(figure.subplots(1, count))
-    top = float(max(np.nanmax(np.abs(pictures)) for _, pictures in panels))
-    low = min(0.0, float(np.nanmin(panels[0][1])))
+    top = float(np.quantile(np.abs(panels[0][1]), 0.995)) or 1.0  # of real numbers, few are far out
+    low = 0.0 if np.nanmin(panels[0][1]) >= 0 else -top
     for axis, (title, pictures) in zip(axes, panels, strict=False):
-        _sheet(axis, mosaic(pictures), "gray_r", low, top if low == 0 else -low, title)
+        _sheet(axis, mosaic(pictures), "gray_r", low, top, title)
     if couplings is not None:
         strength = np.linalg.norm(couplings.values, axis=0)
         strongest = -couplings.values.T[np.argsort(-strength)[:most]].reshape(-1, *shape)

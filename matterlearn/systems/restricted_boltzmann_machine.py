@@ -43,7 +43,6 @@ from pydantic import Field
 
 from matterlearn.core.discrete import AbstractDiscreteSystem, AbstractKernel
 from matterlearn.core.layers import AbstractLayer, BinaryLayer, GaussianLayer, PottsLayer, all_values
-from matterlearn.core.network import product
 from matterlearn.spec import Problem, Spec
 
 MOST_STATES = 2**20
@@ -82,7 +81,7 @@ class LayersKernel(AbstractKernel):
     def environment(self, parts, colour):
         """The layer and its field."""
         other = self.layers[1 - colour].features(parts[1 - colour])
-        return Heard(self.layers[colour], product((self.matrix, self.matrix.T)[colour], other))
+        return Heard(self.layers[colour], other @ (self.matrix.T, self.matrix)[colour])
 
     def site_energy(self, value, environment):
         """Energies of the layer's units."""

@@ -55,7 +55,11 @@ class Digits(Spec):
 
 
 class Patches(Spec):
-    """Square patches of two photographs in grey: every pixel with zero mean and unit variance over the training set."""
+    """Square patches of two photographs in grey, each less its mean and divided by its contrast.
+
+    Places are drawn at random; patches with less contrast than the median are left out, since most of a photograph is
+    smooth. Pixels then have zero mean and unit variance over the training set.
+    """
 
     source: Literal["patches"]
     side: int = Field(default=8, ge=2, le=32, description="rows and columns of a patch")
@@ -79,15 +83,17 @@ class Patches(Spec):
 
         rng = np.random.default_rng(self.seed)
         photographs = [np.asarray(image, float).mean(-1) / 255 for image in load_sample_images().images]
-        halves = self.count // 2, self.count - self.count // 2
-        cut = [self._cut(rng, image, half) for image, half in zip(photographs, halves, strict=True)]
-        patches = np.concatenate(cut)
+        patches = np.concatenate([self._cut(rng, image) for image in photographs])
+        patches -= patches.mean(1, keepdims=True)
+        contrast = patches.std(1)
+        clear = contrast >= np.sort(contrast)[-self.count]
+        patches = patches[clear] / contrast[clear, None]
         return Samples(*standardised(*divided(patches, self.test_fraction, self.seed)), (self.side, self.side))
 
-    def _cut(self, rng, image, count: int):
-        top, left = (rng.integers(0, length - self.side + 1, count) for length in image.shape)
+    def _cut(self, rng, image):
+        top, left = (rng.integers(0, length - self.side + 1, self.count) for length in image.shape)
         windows = np.lib.stride_tricks.sliding_window_view(image, (self.side, self.side))
-        return windows[top, left].reshape(count, -1)
+        return windows[top, left].reshape(self.count, -1)
 
 
 class BarsAndStripes(Spec):
