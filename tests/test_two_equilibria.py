@@ -191,6 +191,28 @@ def test_a_drive_without_tethers_is_refused_in_words():
         nudging.nudged(Drive(), 0.1)
 
 
+@pytest.mark.parametrize(
+    "rule", [{"kind": "equilibrium_propagation"}, {"kind": "coupled_learning", "eta": 1.0}, {"kind": "adjoint"}]
+)
+def test_lists_that_overflow_in_any_phase_are_reported(rule):
+    """Particles that start crowded need larger lists than when they are held far apart, as in the last phase of one."""
+    fields = {"particles": 120, "dimension": 2, "box": 14.0, "splines": 4, "cutoff": 1.2, "start": 0.9}
+    system = built("systems", "pair_potential", **fields)
+    x = system.init_state(jax.random.key(0))
+    room = system.allocate(x)
+    assert room is not None
+    target = x._replace(position=jnp.stack([jnp.arange(120) % 11, jnp.arange(120) // 11], 1) * 1.2)
+    drive = Drive(target, x._replace(position=jnp.full_like(x.position, 1.0)))
+    close = x._replace(position=0.02 * x.position)
+    shown = Batch(*replicated((drive, close), 1), jnp.ones(()), replicated(room, 1))
+    rule = built("rules", relax=0, **rule)
+    dynamics = built("dynamics", "brownian", dt=1e-9, kT=0.0)
+    *_, info = eqx.filter_jit(rule.estimate)(
+        jax.random.key(0), system, dynamics, None, shown, parameters=couplings(system)
+    )
+    assert int(info.neighbors.needed[0]) > room.pairs.shape[-1]
+
+
 def test_currents_are_conserved():
     """Kirchhoff: what flows out of a node is what is imposed there, and at clamped nodes all adds up to zero."""
     system, edges, _, inputs, _ = network()
