@@ -12,8 +12,6 @@ and ``batch.drive`` also tethers the outputs to their targets. The energy of tho
 | held at η | the inputs, and outputs clamped at x_i + η (a_i − x_i), x the free equilibrium |
 """
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -68,13 +66,6 @@ def cost(drive: Drive, x: State) -> Float[Array, ""]:
 def mean_cost(drive: Drive, x: State) -> Float[Array, ""]:
     """C averaged over replicas; drive and x are replicated."""
     return jnp.mean(jax.vmap(cost)(drive, x))
-
-
-def larger(first: Any, second: Any) -> Any:
-    """The second phase's neighbour lists, asking for as much room as either phase; ``None`` where there are none."""
-    if first is None:
-        return None
-    return eqx.tree_at(lambda lists: lists.needed, second, jnp.maximum(first.needed, second.needed))
 
 
 def _tethers(drive: Drive) -> State:

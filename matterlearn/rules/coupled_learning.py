@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.matter import check_trains
-from matterlearn.core.nudging import free_drive, held, larger, mean_cost
+from matterlearn.core.nudging import free_drive, held, mean_cost
 from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, phase_statistics, start_phase
 from matterlearn.spec import Spec
 
@@ -54,8 +54,7 @@ class CoupledLearning(AbstractRule):
         clamped, after = phase(held_key, drive, rest.x, rest.neighbors)
         contrast = jax.tree.map(lambda c, f: (c - f) / self.eta, clamped.mean, free.mean)
         numbers = {"loss": mean_cost(batch.drive, rest.x)}
-        neighbors = larger(rest.neighbors, after.neighbors)
-        return contrast, state, RuleInfo({"free": free, "clamped": clamped}, neighbors, numbers)
+        return contrast, state, RuleInfo({"free": free, "clamped": clamped}, after.neighbors, numbers)
 
 
 class Config(Spec):

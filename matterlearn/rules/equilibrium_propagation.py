@@ -33,7 +33,7 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.matter import check_trains
-from matterlearn.core.nudging import free_drive, larger, mean_cost, nudged
+from matterlearn.core.nudging import free_drive, mean_cost, nudged
 from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, phase_statistics, start_phase
 from matterlearn.spec import Spec
 
@@ -67,8 +67,7 @@ class EquilibriumPropagation(AbstractRule):
             stats = free
             if side:
                 stats, after = phase(key, nudged(batch.drive, side * self.b), rest.x, neighbors)
-                phases["pulled" if side > 0 else "pushed"] = stats
-                neighbors = larger(neighbors, after.neighbors)
+                phases["pulled" if side > 0 else "pushed"], neighbors = stats, after.neighbors
             moments.append(stats.mean)
         apart = self.b * (self.sides[1] - self.sides[0])
         gradient = jax.tree.map(lambda before, after: (after - before) / apart, *moments)
