@@ -343,6 +343,11 @@ def test_quadratic_energies_need_one_step():
     )
 
 
+def test_replicas_that_newton_moves_stay_on_one_device():
+    """Spread over two, the recall of the scenario ``coupled_learning`` never ended."""
+    assert built(*NEWTON).hosted
+
+
 def test_newton_finds_minima_and_not_saddles():
     """From where the curvature of a double well is negative, it goes down to a well, not up to the barrier."""
     system = built("systems", "landscape", coefficients=[0.0, -2.0, 0.0, 1.0], particles=4)

@@ -33,8 +33,8 @@ class Newton(AbstractDynamics):
     """Levenberg–Marquardt; the memory of the state is the damping μ in units of the mean curvature."""
 
     stationary: ClassVar = "none"
-    # Batched factorisations are not divided between devices: XLA would gather them in the middle of a loop, where
-    # processors acting as several devices wait for each other forever.
+    # Factorisations that the threads of several devices of one processor call at once were seen to wait for each other
+    # forever (jax 0.10.1).
     hosted: ClassVar = True
 
     def init(self, key, system, drive, x, neighbors=None) -> DynState:
