@@ -29,6 +29,7 @@ from matterlearn import (
     plots_clumps,
     plots_couplings,
     plots_design,
+    plots_energy,
     plots_inverse,
     plots_networks,
     plots_noise,
@@ -99,6 +100,8 @@ DRAWINGS = (
             "repeated searches need, with intervals of one standard error. Dashed: guessing states."),
     Drawing("samples", plots_samples.samples, "Training samples, samples of the model at the end of independent "
             "replicas, and what hidden units favour (red) and disfavour (blue) on the visible layer."),
+    Drawing("energy_of_points", plots_energy.energy_of_points, "Points in the plane: training samples, samples of the "
+            "model in the second half of the run, and the learned energy."),
     Drawing("likelihood", plots_samples.likelihood, "How likely the model finds the data: between independent entries "
             "and the entropy of the data. Bands: standard errors."),
     Drawing("cascade", plots_cascade.cascade, "Modes of the data while learning, and singular values of the couplings. "

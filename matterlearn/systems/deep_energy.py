@@ -34,15 +34,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
 
+from matterlearn.core.perceptron import Perceptron, perceptron
 from matterlearn.core.point import AbstractPoint, PointSpec, PointState
-
-ACTIVATIONS = {"tanh": jax.nn.tanh, "softplus": jax.nn.softplus, "silu": jax.nn.silu}
 
 
 class DeepEnergy(AbstractPoint):
     """A network in a harmonic well; its weights are the couplings."""
 
-    network: eqx.nn.MLP
+    network: Perceptron
     confinement: Float[Array, ""]
 
     coupling_units: ClassVar = ("1", "weight of the network")
@@ -50,7 +49,7 @@ class DeepEnergy(AbstractPoint):
     def energy(self, x: PointState, neighbors=None) -> Float[Array, ""]:
         """f(x) + ½ k |x|², kT_ref."""
         del neighbors
-        return self.network(x.point) + 0.5 * self.confinement * jnp.sum(x.point**2)
+        return self.network(x.point)[0] + 0.5 * self.confinement * jnp.sum(x.point**2)
 
     def init_state(self, key) -> PointState:
         """As the confining term alone would have it, at kT_ref."""
@@ -63,11 +62,7 @@ class DeepEnergy(AbstractPoint):
 
     def named_couplings(self):
         """Weights and biases by layer."""
-        found = {}
-        for number, layer in enumerate(self.network.layers):
-            found[f"weight_{number}"] = (f"layer_{number + 1}", f"layer_{number}"), layer.weight
-            found[f"bias_{number}"] = (f"layer_{number + 1}",), jnp.ravel(layer.bias)  # pyright: ignore[reportArgumentType]
-        return found
+        return self.network.named()
 
 
 class Config(PointSpec):
@@ -83,7 +78,6 @@ class Config(PointSpec):
 
     def build(self, key) -> DeepEnergy:
         """The model, with the usual random weights."""
-        activation = ACTIVATIONS[self.activation]
-        network = eqx.nn.MLP(self.dimension, "scalar", self.width, self.depth, activation, key=key)
+        network = perceptron(key, [self.dimension, *[self.width] * self.depth, 1], self.activation)
         grid = self.dimension, float(self.reach), self.points
         return DeepEnergy(*grid, network, jnp.asarray(float(self.confinement)))

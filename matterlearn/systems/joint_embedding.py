@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
 
+from matterlearn.core.perceptron import Perceptron, perceptron
 from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Spec
 
@@ -42,7 +43,7 @@ class ViewsState(NamedTuple):
 class JointEmbedding(AbstractSystem):
     """|s(x) − s(x')|²; the encoder's weights are the couplings."""
 
-    encoder: eqx.nn.MLP
+    encoder: Perceptron
     size: int = eqx.field(static=True)
 
     dims: ClassVar = {"first": ("entry",), "second": ("entry",)}
@@ -64,11 +65,7 @@ class JointEmbedding(AbstractSystem):
 
     def named_couplings(self):
         """Weights and biases by layer."""
-        found = {}
-        for number, layer in enumerate(self.encoder.layers):
-            found[f"weight_{number}"] = (f"layer_{number + 1}", f"layer_{number}"), layer.weight
-            found[f"bias_{number}"] = (f"layer_{number + 1}",), layer.bias
-        return found
+        return self.encoder.named()
 
 
 class Config(Spec):
@@ -94,5 +91,5 @@ class Config(Spec):
 
     def build(self, key) -> JointEmbedding:
         """The encoder, with the usual random weights."""
-        encoder = eqx.nn.MLP(self.size, self.features, self.width, self.depth, jax.nn.silu, key=key)
+        encoder = perceptron(key, [self.size, *[self.width] * self.depth, self.features], "silu")
         return JointEmbedding(encoder, self.size)
