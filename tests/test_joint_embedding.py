@@ -24,7 +24,7 @@ OTHER = np.array([[1.1, 1.8], [0.2, 0.9], [-0.8, 0.1], [1.7, -1.2]])
 SCENARIO = {
     "title": "any", "system": {"kind": "joint_embedding", "size": 2, "features": 3},
     "dynamics": {"kind": "brownian", "dt": 0.01},
-    "task": {"kind": "views", "data": {"source": "points", "shape": "moons", "count": 20}},
+    "task": {"kind": "views", "samples": {"source": "points", "shape": "moons", "count": 20}},
     "learning": {"rule": {"kind": "variance_covariance"}, "updates": 2, "replicas": 8},
     "run": {"steps": 2, "replicas": 2},
 }  # fmt: skip
@@ -91,7 +91,7 @@ def test_the_embedding_collapses_unless_variance_is_asked_for(weights, collapsed
     """A linear encoder and isotropic noise: the mean energy alone is 2σ²|W|², which W = 0 minimises."""
     system = made("systems", "joint_embedding", jax.random.key(0), size=2, features=2, depth=0)
     data = {"source": "points", "shape": "moons", "count": 100}
-    task = load_kind("tasks", "views")(kind="views", data=data, noise=0.1).build(system)
+    task = load_kind("tasks", "views")(kind="views", samples=data, noise=0.1).build(system)
     brownian, optimizer = made("dynamics", "brownian", dt=0.01), optax.adam(0.03)
     learn = rule(**weights)
 
@@ -118,7 +118,7 @@ def test_views_share_a_sample_and_nothing_else():
     """⟨|x − x'|²⟩ = 2σ² d, from 2000 pairs; and both scatter around samples of the data."""
     system = made("systems", "joint_embedding", jax.random.key(0), size=2, features=2, depth=0)
     data = {"source": "points", "shape": "clusters", "count": 50, "noise": 0.0}
-    task = load_kind("tasks", "views")(kind="views", data=data, noise=0.05).build(system)
+    task = load_kind("tasks", "views")(kind="views", samples=data, noise=0.05).build(system)
     batch = task.present(jax.random.key(2), system, jnp.asarray(0), 2000, 1.0)
     gap = np.sum((np.asarray(batch.x.first) - np.asarray(batch.x.second)) ** 2, axis=1)
     z = (gap.mean() / (2 * 0.05**2 * 2) - 1) / np.sqrt(1 / 2000)  # half a χ² of 2: its variance is its mean squared

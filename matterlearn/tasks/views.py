@@ -17,7 +17,7 @@ seen in two numbers, recorded while learning and at the end:
 Source: noise as the simplest augmentation of [bardes2022vicreg]. Limits: the views differ by normal noise alone.
 
 Example:
-    >>> Config(kind="views", data={"source": "points", "shape": "moons"}).noise
+    >>> Config(kind="views", samples={"source": "points", "shape": "moons"}).noise
     0.1
 """
 
@@ -101,28 +101,23 @@ class Config(Spec):
 
     kind: Literal["views"]
     provides: ClassVar[tuple[str, ...]] = ("embedding_spread", "embedding_dimension")
-    data: Source = Field(
+    samples: Source = Field(
         description="where samples come from", examples=[{"source": "points", "shape": "moons", "count": 20}]
     )
     noise: float = Field(default=0.1, ge=0, description="σ, standard deviation of a view around its sample")
 
-    @property
-    def memories(self) -> int:
-        """One."""
-        return 1
-
     def check(self, scenario):
         """The system embeds views of this size."""
-        system, wrong = scenario.system, complaint(self.data)
+        system, wrong = scenario.system, complaint(self.samples)
         if wrong:
-            yield Problem(("data",), wrong)
+            yield Problem(("samples",), wrong)
         elif not getattr(system, "embeds", False):
             yield Problem(("kind",), f"{system.kind!r} embeds no views: use system joint_embedding")
-        elif 2 * self.data.size != system.pattern_size:
-            yield Problem(("data",), f"a sample has {self.data.size} entries, but a view of {system.kind!r} "
+        elif 2 * self.samples.size != system.pattern_size:
+            yield Problem(("samples",), f"a sample has {self.samples.size} entries, but a view of {system.kind!r} "
                                      f"{system.pattern_size // 2}")  # fmt: skip
 
     def build(self, system) -> Views:
         """The task."""
         del system
-        return Views(jnp.asarray(self.data.build().train, float), jnp.asarray(float(self.noise)))
+        return Views(jnp.asarray(self.samples.build().train, float), jnp.asarray(float(self.noise)))
