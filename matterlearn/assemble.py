@@ -59,11 +59,16 @@ def tree(experiment, records: Records, *, precision: str, wall_time: float):
     attrs = results.provenance(
         resolve(experiment.scenario),
         seed=experiment.scenario.run.seed,
-        device=", ".join(sorted({d.device_kind for d in jax.devices()})) + f" x{len(jax.devices())}",
+        device=devices(),
         precision=precision,
         wall_time=wall_time,
     )
     return results.to_tree(groups, attrs | experiment.task.annotations(system))
+
+
+def devices() -> str:
+    """What the run is made on, in words."""
+    return ", ".join(sorted({d.device_kind for d in jax.devices()})) + f" x{len(jax.devices())}"
 
 
 def _observables(experiment, system, recall, recalled, variables: list) -> Group:

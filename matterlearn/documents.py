@@ -191,7 +191,11 @@ def override(document: Document, assignment: str) -> Document:
     if not equals or not all(keys):
         message = "should look like section.key=value, as in run.seed=3"
         raise ScenarioError([Problem((), message, label)])
-    value = parse(text, label).data
+    return assign(document, keys, parse(text, label).data, label)
+
+
+def assign(document: Document, keys: tuple[str, ...], value: Any, label: str) -> Document:
+    """Puts a value at a path; missing sections on the way are made. ``label`` says where the value comes from."""
     data = {} if document.data is None else copy.deepcopy(document.data)
     target, path, made = data, (), {}
     for key in keys[:-1]:

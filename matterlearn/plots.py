@@ -37,6 +37,7 @@ from matterlearn import (
     plots_samples,
     plots_search,
     plots_states,
+    plots_variants,
     snapshots,
     style,
 )
@@ -67,6 +68,8 @@ def figures(tree: xr.DataTree, directory: str | Path) -> list[Path]:
 
 
 DRAWINGS = (
+    Drawing("comparison", plots_variants.comparison, "Variants of the scenario side by side: what was recorded while "
+            "learning, and what they ended with, mean ± standard error over replicas."),
     Drawing("snapshots", snapshots.snapshots,
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),

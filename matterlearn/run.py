@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
-from matterlearn.scenario import Scenario, digest, dump, load, resolve
+from matterlearn.scenario import Scenario, digest, dump, load, resolve, variant
 
 MOST_TRAJECTORIES = 32  # replicas whose frames are also written as GSD and extended XYZ
 
@@ -112,6 +112,8 @@ def run(
     configure(device, precision)
     directory = Path(out or Path("runs") / digest(scenario)[:12])
     _prepare(directory, scenario, precision, resume)
+    if scenario.variants:
+        return _side_by_side(scenario, directory, quiet=quiet, precision=precision, device=device)
     began = time.monotonic()
     from matterlearn import assemble
     from matterlearn.loop import Log
@@ -123,6 +125,27 @@ def run(
     tree = assemble.tree(experiment, records, precision=precision, wall_time=time.monotonic() - began)
     log("done", seconds=round(time.monotonic() - began, 2))
     return publish(tree, directory, scenario)
+
+
+def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, device: str | None) -> RunResult:
+    """Every variant in a folder of its own, those that are finished left alone; then all of them joined."""
+    from matterlearn import results, variants
+    from matterlearn.assemble import devices
+
+    began, trees = time.monotonic(), {}
+    for name in scenario.variants:
+        place = directory / variants.FOLDER / name.replace(" ", "_")
+        if (place / results.FILE_NAME).exists():
+            trees[name] = results.open(place)
+            continue
+        begun = (place / "run.json").exists()
+        options = {"quiet": quiet, "precision": precision, "device": device}
+        trees[name] = run(variant(scenario, name), place, resume=begun, **options).tree
+    attrs = results.provenance(
+        resolve(scenario), seed=scenario.run.seed, device=devices(), precision=precision,
+        wall_time=time.monotonic() - began,
+    )  # fmt: skip
+    return publish(variants.joined(trees, attrs), directory, scenario)
 
 
 def publish(tree, directory: Path, scenario: Scenario) -> RunResult:

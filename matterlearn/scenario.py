@@ -12,6 +12,7 @@ learning   rule, optimizer, exposures, updates, duration: how couplings move
 design     estimator, objective, constraints, optimizer: couplings by the gradient of what they do
 observe    list of `{kind: ..., every: ...}`; default: the energy, about 200 times
 run        seed, replicas, steps, chunk                                              needed
+variants   `name: {path: value, ...}`: runs side by side, compared; `where: {variant: name}`
 expect     `<variable>_<reduction>: {min, max, value, tolerance, where}` and `source`;
            a list of such bounds where one name is expected at several coordinates
 ========== ======================================================================== ==========
@@ -22,6 +23,7 @@ A variable may be expected if an observable of its name is observed, or if a sec
 its class attribute `provides: ClassVar[tuple[str, ...]]`. Steps are steps of the dynamics.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -35,6 +37,8 @@ from matterlearn.errors import InputError, Problem, ScenarioError, did_you_mean
 from matterlearn.kinds import FAMILIES, config_class, kinds
 from matterlearn.sections import REDUCTIONS, Design, Expected, Learning, Run, Term, kind_of
 from matterlearn.spec import Spec
+
+VariantName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w .+-]+$")]
 
 
 class Scenario(Spec):
@@ -50,6 +54,9 @@ class Scenario(Spec):
     design: Design | None = None
     observe: tuple[kind_of("observables"), ...] = ()
     run: Run
+    variants: dict[VariantName, dict[str, Any]] = Field(
+        default={}, description="name → {path: value}: run once for each, with results side by side"
+    )
     expect: dict[str, Expected] = {}
 
     DEFAULT_RECORDS: ClassVar[int] = 200
@@ -72,7 +79,11 @@ class Scenario(Spec):
         for _, section in sections(self):
             names.update(getattr(section, "provides", ()))
         names |= {"cross_overlap"} if "overlap" in names else set()
-        return names | ({f"{name}_before" for name in names} if self.design is not None else set())
+        names |= {f"{name}_before" for name in names} if self.design is not None else set()
+        for name in self.variants:
+            with contextlib.suppress(ScenarioError):  # what is wrong with a variant is said elsewhere
+                names |= variant(self, name).variables
+        return names
 
     def realise(self) -> "Scenario":
         """The same content with classes that can be built; imports jax."""
@@ -96,11 +107,36 @@ def load(source: str | Path | dict, overrides: Iterable[str] = ()) -> Scenario:
         message = "should be a mapping with title, system, dynamics, run, ..."
         raise ScenarioError([Problem((), message, document.name)])
     scenario = _validated(document, real=False)
-    found = dict.fromkeys(_cross_checks(scenario))
+    found = list(dict.fromkeys(_cross_checks(scenario)))
+    for name in scenario.variants:
+        found += _variant_problems(scenario, name)
     problems = [problem._replace(place=document.place(problem.path)) for problem in found]
     if problems:
         raise ScenarioError(problems)
     return scenario
+
+
+def variant(scenario: Scenario, name: str) -> Scenario:
+    """One of a scenario's variants, as a scenario of its own that expects nothing.
+
+    Raises:
+        ScenarioError: with every problem that the variant has.
+    """
+    data = resolve(scenario)
+    changes = data.pop("variants")[name]
+    document = documents.Document("", data | {"title": f"{scenario.title} · {name}"[:300], "expect": {}})
+    for path, value in changes.items():
+        document = documents.assign(document, tuple(path.split(".")), value, f"variants.{name}")
+    return load(document.data)
+
+
+def _variant_problems(scenario: Scenario, name: str) -> Iterable[Problem]:
+    """What is wrong with a variant, at its place in the scenario."""
+    try:
+        variant(scenario, name)
+    except ScenarioError as error:
+        for problem in error.problems:
+            yield Problem(("variants", name), f"{'.'.join(map(str, problem.path))}: {problem.message}")
 
 
 def resolve(scenario: Scenario) -> dict:

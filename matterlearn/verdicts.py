@@ -236,7 +236,7 @@ def _was_measured(array: xr.DataArray, time: str) -> np.ndarray:
 def summary(tree: xr.DataTree) -> list[Row]:
     """Final value of everything measured, one row per variable and per swept coordinate value."""
     rows: list[Row] = []
-    for path in ("/", "/before", "/learning", "/design"):
+    for path in ("/", "/before", "/learning", "/design", "/variants", "/variants/learning"):
         if path not in [node.path for node in tree.subtree]:
             continue
         dataset = tree[path].to_dataset()
@@ -262,8 +262,10 @@ def _selections(dataset: xr.Dataset, name: str) -> Iterator[dict[str, Any]]:
     options: list[dict[str, Any]] = [{}]
     for dim in (d for d in array.dims if d not in ("replica", *TIME_DIMS)):
         labels = array[dim].values if dim in array.coords else np.arange(array.sizes[dim])
-        options = [o | {str(dim): label.item()} for o in options for label in labels]
-    if len(options) > MOST_ROWS_PER_VARIABLE or (not array.dims and array.size != 1):
+        options = [o | {str(dim): label} for o in options for label in labels.tolist()]
+    if "variant" in array.dims:  # of which some may not have measured it
+        options = [o for o in options if bool(array.sel(variant=o["variant"]).notnull().any())]
+    if len(options) > MOST_ROWS_PER_VARIABLE * dataset.sizes.get("variant", 1) or (not array.dims and array.size != 1):
         return
     for coord, values in swept(dataset).items():
         if "replica" in array.dims:

@@ -77,10 +77,12 @@ class IsingTeacher(AbstractTask):
         return Recall(replicated(system, replicas), replicated(Drive(), replicas), x, labels)
 
     def evaluate(self, system: Any, dynamics) -> dict[str, float]:
-        """Distance of the student from the teacher."""
+        """Distance of the student from the teacher: of their couplings, and KL(teacher ‖ student) of their laws."""
         J, h = law(system, dynamics.temperature(jnp.zeros((), int)))
         student = inverse.Model(np.asarray(J, float), np.asarray(h, float))
-        return {"relative_error": inverse.relative_error(student, self.teacher)}
+        found = {"relative_error": inverse.relative_error(student, self.teacher)}
+        law_of_teacher, law_of_student = (inverse.probabilities(model) for model in (self.teacher, student))
+        return found | {"kl": float(np.sum(law_of_teacher * np.log(law_of_teacher / law_of_student)))}
 
     def references(self, system, dynamics) -> list[Summary]:
         """Errors of all methods against the number of samples, their biases, and the best that can be done."""
@@ -128,7 +130,7 @@ class Config(Spec):
     """A teacher with known couplings in a scenario."""
 
     kind: Literal["ising_teacher"]
-    provides: ClassVar[tuple[str, ...]] = ("relative_error",)
+    provides: ClassVar[tuple[str, ...]] = ("relative_error", "kl")
     strength: float = Field(default=1.0, gt=0, description="β of the teacher's couplings")
     field: float = Field(default=0.2, ge=0, description="f of the teacher's fields")
     data_sets: int = Field(default=20, ge=2, le=1000, description="data sets over which theory is averaged")

@@ -1,0 +1,56 @@
+"""Variants of a scenario side by side: their results joined along a dimension ``variant``.
+
+    /variants            what recall measured, and what theory says of it
+    /variants/learning   what was recorded while learning; couplings are left to the variants' own files
+
+Every variant is a run of its own, in a folder of its own, with its own report. What only some of them measured is NaN
+in the others. No jax.
+
+Example:
+    >>> one = xr.DataTree(xr.Dataset({"error": ("replica", np.array([1.0, 2.0]))}))
+    >>> joined({"a": one, "b": one}, {})["variants"]["error"].dims
+    ('variant', 'replica')
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+FOLDER = "variants"
+GROUPS = {"/": "/variants", "/learning": "/variants/learning"}
+MOST_NUMBERS = 100_000  # of one variable in one variant: trajectories and matrices stay where they are
+
+
+def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.DataTree:
+    """One tree of all variants; the root holds the attributes alone."""
+    found = {"/": xr.Dataset(attrs=dict(attrs))}
+    for group, place in GROUPS.items():
+        nodes = {name: tree[group].to_dataset() for name, tree in trees.items() if _has(tree, group)}
+        if nodes:
+            names = xr.Variable("variant", np.array(list(nodes)))
+            found[place] = _once(xr.concat(
+                [_light(node) for node in nodes.values()], dim=names, data_vars="all", coords="minimal",
+                compat="override", join="outer", combine_attrs="override",
+            ))  # fmt: skip
+    return xr.DataTree.from_dict(found)
+
+
+def _once(node: xr.Dataset) -> xr.Dataset:
+    """What theory says of all variants alike stands there once."""
+    fixed = [name for name, array in node.data_vars.items() if not {"replica", "update"} & set(array.dims)]
+    values = {name: node[name].transpose("variant", ...).values for name in fixed}
+    same = [name for name, each in values.items() if all(np.array_equal(one, each[0], equal_nan=True) for one in each)]
+    return node.assign({name: node[name].isel(variant=0, drop=True) for name in same})
+
+
+def _has(tree: xr.DataTree, group: str) -> bool:
+    return group in [node.path for node in tree.subtree]
+
+
+def _light(node: xr.Dataset) -> xr.Dataset:
+    """Numbers that can be compared; integers become real, so that what is missing can be NaN."""
+    kept = [name for name, array in node.data_vars.items() if array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS]
+    light = node[kept].drop_vars([n for n, c in node.coords.items() if n not in c.dims and n != "cue"])
+    return light.map(lambda array: array.astype(np.float64), keep_attrs=True)

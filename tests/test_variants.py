@@ -1,0 +1,88 @@
+"""Variants of a scenario: run once each, joined along one dimension, refused where they are wrong."""
+
+import numpy as np
+import pytest
+
+from matterlearn import results, run
+from matterlearn.errors import ScenarioError
+from matterlearn.scenario import dump, load, variant
+
+SCENE = {
+    "title": "Two rules",
+    "system": {"kind": "boltzmann_machine", "graph": {"kind": "cycle", "nodes": 4}},
+    "dynamics": {"kind": "heat_bath"},
+    "task": {"kind": "ising_teacher", "strength": 0.5, "data_sets": 2},
+    "learning": {"rule": {"kind": "maximum_likelihood"}, "updates": 4, "replicas": 16},
+    "observe": [{"kind": "energy", "every": 2}],
+    "run": {"steps": 4, "replicas": 3},
+    "variants": {
+        "exact": {},
+        "CD-2": {"learning.rule": {"kind": "wake_sleep", "samples": 1, "relax": 1, "chains": "clamped"}},
+        "hot": {"dynamics.kT": 2.0, "learning.updates": 3},
+    },
+    "expect": {"kl_final": [{"max": 10.0, "where": {"variant": "CD-2"}}]},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("side by side") / "run"
+    return run.run(SCENE, directory)
+
+
+def test_every_variant_is_what_it_would_be_alone(finished, tmp_path):
+    """The joined numbers are those of a run of that variant by itself, bit by bit; what is missing is NaN."""
+    alone = run.run(variant(load(SCENE), "CD-2"), tmp_path / "alone").tree
+    mine = finished.tree["variants"].sel(variant="CD-2")
+    np.testing.assert_array_equal(mine["energy"].values, alone["energy"].values)
+    np.testing.assert_array_equal(mine["learning"]["kl"].values, alone["learning"]["kl"].values)
+    learned = finished.tree["variants/learning"]
+    assert learned["kl"].dims == ("variant", "update")
+    assert np.isnan(learned["log_partition"].sel(variant="CD-2")).all(), "it records no partition function"
+    assert np.isnan(learned["kl"].sel(variant="hot").values[-1]), "it had one update less"
+
+
+def test_what_theory_says_of_all_stands_there_once(finished):
+    assert finished.tree["variants"]["bias_naive"].dims == ()
+    assert "variant" in finished.tree["variants"]["energy"].dims
+
+
+def test_bounds_choose_a_variant(finished):
+    (verdict,) = finished.verdicts
+    assert verdict.passed and "variant=CD-2" in str(verdict)
+    assert "kl_final[variant=hot]" in finished.table
+    assert "log_partition_final[variant=CD-2]" not in finished.table
+
+
+def test_figures_compare(finished):
+    assert (finished.directory / "figures" / "comparison.png").exists()
+    assert (finished.directory / "variants" / "CD-2" / "report.html").exists()
+
+
+def test_finished_variants_are_left_alone(finished):
+    """After one of them is lost, only that one runs again, to the same numbers."""
+    import shutil
+
+    kept, lost = (finished.directory / "variants" / name for name in ("exact", "CD-2"))
+    before, written = finished.tree["variants"].load(), (kept / results.FILE_NAME).stat().st_mtime_ns
+    shutil.rmtree(lost)
+    again = run.run(SCENE, finished.directory, resume=True)
+    assert (kept / results.FILE_NAME).stat().st_mtime_ns == written
+    np.testing.assert_array_equal(again.tree["variants"]["energy"], before["energy"])
+
+
+def test_a_scenario_with_variants_can_be_written_and_read():
+    scenario = load(SCENE)
+    assert load(dump(scenario)) == scenario
+    assert variant(scenario, "hot").dynamics.kT == 2.0 and not variant(scenario, "hot").variants
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), [
+    ("wrong kind", {"learning.rule": {"kind": "magic"}}, r"variants\.wrong kind: learning\.rule\.kind"),
+    ("wrong value", {"dynamics.kT": -1.0}, r"variants\.wrong value: dynamics\.kT"),
+    ("nowhere", {"run.seed.more": 1}, "plain value"),
+    ("a/b", {}, "variants"),
+])  # fmt: skip
+def test_a_mistake_in_a_variant_is_said_in_its_place(name, changes, words):
+    with pytest.raises(ScenarioError, match=words):
+        load(SCENE | {"variants": {name: changes}})
