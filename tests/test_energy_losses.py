@@ -1,13 +1,16 @@
 """Score matching, triplet and squared contrast: closed-form minima, slopes by differences, the perceptron."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from matterlearn.core.drive import Drive
-from matterlearn.core.point import PointState, nodes
+from matterlearn.core.point import AbstractPoint, PointState, nodes
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import couplings, with_couplings
 from matterlearn.kinds import load_kind
@@ -95,6 +98,35 @@ def test_loss_is_the_distance_of_the_scores():
     gap = 0.5 * weight @ (score(model) - score(truth)) ** 2 - 0.5 * weight @ score(truth) ** 2
     assert abs(mine - gap) < 1e-10
     assert mine > weight @ jax.vmap(lambda x: score_loss(truth, PointState(x), kT))(places) / kT**2
+
+
+class Wells(AbstractPoint):
+    """ln P is that of two normal laws at ±4, their weights in the ratio exp(2 tilt)."""
+
+    tilt: Array
+
+    def energy(self, x, neighbors=None):
+        logs = jnp.stack([side * self.tilt - (x.point[0] - 4 * side) ** 2 / 0.5 for side in (1, -1)])
+        return -jax.nn.logsumexp(logs)
+
+    def init_state(self, key):
+        return PointState(jax.random.normal(key, (1,)))
+
+
+@in_double
+def test_score_matching_is_blind_to_weights_of_distant_wells():
+    """The truth has even weights; likelihood pulls the tilt back with slope tanh(1), the scores feel nothing of it."""
+    kT = jnp.asarray(1.0)
+    wells = lambda tilt: Wells(1, 9.0, 800, tilt)  # noqa: E731
+    places = nodes(1, 9.0, 800)
+    even = jax.nn.softmax(jax.vmap(lambda x: -wells(jnp.asarray(0.0)).energy(PointState(x)))(places))
+    scores = lambda t: even @ jax.vmap(lambda x: score_loss(wells(t), PointState(x), kT))(places)  # noqa: E731
+    energies = lambda t: even @ jax.vmap(lambda x: wells(t).energy(PointState(x)))(places)  # noqa: E731
+    tilt = jnp.asarray(1.0)
+    log_partition: Any = lambda t: wells(t).log_partition(kT)  # noqa: E731
+    slope = jax.grad(lambda t: energies(t) + log_partition(t))(tilt)
+    assert abs(slope - np.tanh(1)) < 1e-9
+    assert abs(jax.grad(scores)(tilt)) < 1e-6 * slope
 
 
 @in_double

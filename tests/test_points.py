@@ -14,6 +14,7 @@ from matterlearn.core.point import PointState, nodes
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import coupling_gradient, couplings, with_couplings
 from matterlearn.kinds import load_kind
+from matterlearn.scenario import load
 from matterlearn.testing._examples import moved, noise_like
 from matterlearn.testing.systems import in_double
 
@@ -201,3 +202,22 @@ def test_features_are_monomials_and_waves():
     x, y = 0.3, -0.7
     waves = [wave(q * c) for wave in (np.cos, np.sin) for q in (0.5, 1.0) for c in (x, y)]
     np.testing.assert_allclose(model.features(jnp.asarray([x, y])), [y, y**2, x, x * y, x**2, *waves], rtol=1e-14)
+
+
+def test_the_law_that_made_the_clusters_has_the_likelihood_that_the_scenario_says():
+    """Four normal clusters: ln P of the test samples, and minus the entropy, by quadrature."""
+    task: Any = load("langevin_ebm_2d").realise().task
+    source = task.data
+    angle = 2 * np.pi * np.arange(source.clusters) / source.clusters
+    centres = source.radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+
+    def logs(x):
+        square = np.sum((x[:, None] - centres) ** 2, axis=2)
+        weight = np.exp(-square / (2 * source.noise**2)).mean(1)
+        return np.log(weight) - np.log(2 * np.pi * source.noise**2)
+
+    test = logs(source.build().test)
+    assert test.mean() == pytest.approx(-2.09, abs=0.005)
+    places = np.asarray(nodes(2, 5.0, 200), float)
+    entropy = -np.sum(np.exp(logs(places)) * logs(places)) * 0.05**2
+    assert abs(test.mean() + entropy) < 4 * test.std() / np.sqrt(len(test))

@@ -38,7 +38,8 @@ class EnergyLoss(AbstractRule):
         phases = wake_and_sleep(key, system, dynamics, self.chains, state, batch, **settings)
         ends = (batch.drive, phases.awake), (phases.free, phases.asleep)
         numbers, slope = descend(system, dynamics, self.loss, *ends)
-        return slope, phases.memory, RuleInfo({"wake": phases.wake, "sleep": phases.sleep}, phases.neighbors, numbers)
+        stats = {"wake": phases.wake, "sleep": phases.sleep}
+        return slope, phases.memory, RuleInfo(stats, phases.asleep.neighbors, numbers)
 
 
 def descend(

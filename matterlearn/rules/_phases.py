@@ -5,7 +5,6 @@
 
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
@@ -23,7 +22,7 @@ CHAINS = {"persistent": Persistent(), "clamped": Clamped(), "disordered": Disord
 
 
 class Phases(NamedTuple):
-    """Statistics of ∂E/∂θ in both phases, their last states, the chains' memory, and the neighbour lists."""
+    """Statistics of ∂E/∂θ in both phases, their last states, the free drive, and the chains' memory."""
 
     wake: PhaseStats
     sleep: PhaseStats
@@ -31,7 +30,6 @@ class Phases(NamedTuple):
     asleep: DynState
     free: Drive
     memory: Any
-    neighbors: Any
 
 
 def wake_and_sleep(
@@ -48,19 +46,12 @@ def wake_and_sleep(
     start = resume_phase(sleep_key, system, dynamics, free, kept, awake.neighbors)
     sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
     memory = chains.store(memory, place, jax.vmap(dynamics.remember)(asleep))
-    return Phases(wake, sleep, awake, asleep, free, memory, _larger(awake.neighbors, asleep.neighbors))
+    return Phases(wake, sleep, awake, asleep, free, memory)
 
 
 def _nothing(batch: Batch) -> Drive:
     """The free phase of a batch without conditions: nothing imposed, at the strength of its drive."""
     return Drive(strength=batch.drive.strength)
-
-
-def _larger(first, second):
-    """The second lists, asking for whatever either phase asked for."""
-    if first is None:
-        return None
-    return eqx.tree_at(lambda lists: lists.needed, second, jnp.maximum(first.needed, second.needed))
 
 
 class Buffer(Spec):

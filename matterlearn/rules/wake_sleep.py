@@ -58,7 +58,7 @@ class WakeSleep(AbstractRule):
         phases = wake_and_sleep(key, system, dynamics, self.chains, state, batch, **settings)
         wake, sleep = phases.wake, phases.sleep
         slope = jax.tree.map(lambda w, s, p: w - s + self.decay * p, wake.mean, sleep.mean, parameters)
-        info = RuleInfo({"wake": wake, "sleep": sleep}, phases.neighbors, diagnostics(wake, sleep))
+        info = RuleInfo({"wake": wake, "sleep": sleep}, phases.asleep.neighbors, diagnostics(wake, sleep))
         return slope, phases.memory, info
 
 
