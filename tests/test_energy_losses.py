@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
+from matterlearn import stages
 from matterlearn.core.drive import Drive
 from matterlearn.core.point import AbstractPoint, PointState, nodes
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import couplings, with_couplings
+from matterlearn.core.task import replicated
 from matterlearn.kinds import load_kind
 from matterlearn.rules._energy_loss import descend
 from matterlearn.rules.score_matching import score_loss
@@ -248,3 +250,21 @@ def test_the_perceptron_learns_what_is_separable():
             break
         coupling = coupling - np.asarray(slope)
     assert (-np.sign(inputs @ coupling) == shown[:, 3]).all()
+
+
+@pytest.mark.slow
+def test_particles_learn_with_lists_as_with_all_pairs():
+    """Energies of both ends are taken with the lists that the phases left."""
+    system = made("systems", "particles", jax.random.key(0), species=1, copies=120, bond=-1.0)
+    dynamics = made("dynamics", "brownian", dt=1e-4)
+    rule = made("rules", "triplet", margin=1e4, relax=10)
+    x = jax.vmap(system.init_state)(jax.random.split(jax.random.key(2), 2))
+    trap = Drive(jax.tree.map(jnp.zeros_like, x), jax.tree.map(lambda a: jnp.full(a.shape, 10.0), x))
+    drive = eqx.tree_at(lambda d: d.strength, trap, jax.vmap(lambda _: Drive().strength)(jnp.arange(2)))
+    lists = stages.allocate(replicated(system, 2), x, 3000)
+    assert lists is not None
+    (listed, _, info), (plain, *_) = (
+        estimate(rule, system, Batch(drive, x, jnp.ones(()), near), dynamics) for near in (lists, None)
+    )
+    assert not stages.overflowed(info.neighbors)
+    np.testing.assert_allclose(listed.coupling, plain.coupling, rtol=1e-4)
