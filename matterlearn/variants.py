@@ -20,7 +20,7 @@ import xarray as xr
 
 FOLDER = "variants"
 GROUPS = {"/": "/variants", "/learning": "/variants/learning"}
-MOST_NUMBERS = 100_000  # of one variable in one variant: trajectories and matrices stay where they are
+MOST_NUMBERS = 1_000_000  # of one variable in one variant: trajectories and matrices stay where they are
 
 
 def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.DataTree:
