@@ -175,13 +175,14 @@ def test_gaussian_machine_is_sampled_from_its_law(kT):
         assert np.abs(z).max() < 4, z
 
 
-def test_annealing_finds_the_partition_function():
-    """Against the sum, in standard errors of 400 chains; ⟨w⟩ itself has no bias."""
-    system = machine()
+@pytest.mark.parametrize(("make", "log_z"), [(machine, LOG_Z), (gaussian_machine, 2.915762914562)])
+def test_annealing_finds_the_partition_function(make, log_z):
+    """Against the sum, in standard errors of 400 chains; ⟨w⟩ itself has no bias, so three levels will do as well."""
+    system = make()
     found = eqx.filter_jit(anneal)(jax.random.key(1), system, heat_bath(), levels=50, chains=400)
-    assert abs(found.log_partition - LOG_Z) < 4 * found.sem and found.sem < 0.02
+    assert abs(found.log_partition - log_z) < 4 * found.sem and found.sem < 0.02
     short = eqx.filter_jit(anneal)(jax.random.key(2), system, heat_bath(), levels=3, chains=4000)
-    assert abs(short.log_partition - LOG_Z) < 4 * short.sem
+    assert abs(short.log_partition - log_z) < 4 * short.sem
     assert short.effective_samples / 4000 < found.effective_samples / 400, "fewer levels should cost samples"
 
 
@@ -348,6 +349,34 @@ def test_exact_likelihood_climbs_to_the_entropy_of_the_data(tmp_path):
     learned = tree["learning"]["log_likelihood"].values
     assert -np.log(6) - 0.1 < learned[-1] < -np.log(6) + 1e-5 and learned[-1] == learned.max()
     assert abs(float(tree["log_likelihood_train"]) - learned[-1]) < 1e-5
+
+
+def test_given_entries_stay_and_others_are_completed(tmp_path):
+    """Recall clamps two pixels to samples; a coupled third follows them, an uncoupled fourth does not."""
+    scene = {
+        "title": "Completion", "system": {"kind": "boltzmann_machine", "graph": {"kind": "path", "nodes": 4}},
+        "dynamics": {"kind": "heat_bath"},
+        "task": {"kind": "data", "data": {"source": "rows", "rows": [[1, 1, 1, 0], [0, 0, 0, 1]]}, "given": [0, 1]},
+        "observe": [{"kind": "visible_patterns", "every": 1}], "run": {"steps": 20, "replicas": 400},
+    }  # fmt: skip
+    built = run.build(load(scene))
+    system = eqx.tree_at(lambda s: s.coupling, built.system, jnp.array([0.0, -2.0, 0.0]))
+    recall = built.task.recall(jax.random.key(0), system, 400)
+    assert np.array_equal(recall.labels["cue"].values, np.arange(400) % 2)
+
+    @jax.jit
+    def ends(keys):
+        def one(key, drive, x):
+            return advance(key, system, built.dynamics, drive, built.dynamics.init(key, system, drive, x), 20).x.active
+
+        return jax.vmap(one)(keys, recall.drive, recall.x)
+
+    found, wanted = np.asarray(ends(jax.random.split(jax.random.key(1), 400))), 1 - np.arange(400) % 2
+    assert np.array_equal(found[:, :2], np.stack([wanted, wanted], 1)), "what was given has moved"
+    follows, free = (found[:, 2] == wanted).mean(), (found[:, 3] == wanted).mean()
+    law = 1 / (1 + np.exp(-4.0))
+    assert abs(follows - law) < 4 * np.sqrt(law * (1 - law) / 400)
+    assert abs(free - 0.5) < 4 * 0.5 / 20
 
 
 @pytest.fixture(scope="module")
