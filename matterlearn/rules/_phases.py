@@ -12,6 +12,7 @@ from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics, DynState
+from matterlearn.core.nudging import free_drive
 from matterlearn.core.rule import Batch, PhaseStats, phase_statistics, resume_phase, start_phase
 from matterlearn.core.system import AbstractSystem
 from matterlearn.rules._chains import Clamped, Disordered, Persistent, Replay
@@ -41,17 +42,12 @@ def wake_and_sleep(
     settings = {"samples": samples, "stride": stride, "relax": relax}
     start = start_phase(wake_key, system, dynamics, batch.drive, batch.x, batch.neighbors)
     wake, awake = phase_statistics(wake_key, system, dynamics, batch.drive, start, **settings)
-    free = batch.free if batch.free is not None else _nothing(batch)
+    free = free_drive(batch)
     kept, place = chains.start(jax.random.fold_in(sleep_key, 1), memory, awake, system, dynamics)
     start = resume_phase(sleep_key, system, dynamics, free, kept, awake.neighbors)
     sleep, asleep = phase_statistics(sleep_key, system, dynamics, free, start, **settings)
     memory = chains.store(memory, place, jax.vmap(dynamics.remember)(asleep))
     return Phases(wake, sleep, awake, asleep, free, memory)
-
-
-def _nothing(batch: Batch) -> Drive:
-    """The free phase of a batch without conditions: nothing imposed, at the strength of its drive."""
-    return Drive(strength=batch.drive.strength)
 
 
 class Buffer(Spec):

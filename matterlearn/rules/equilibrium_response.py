@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
 
-from matterlearn.core.drive import Drive
+from matterlearn.core.nudging import free_drive
 from matterlearn.core.rule import (
     AbstractRule,
     Batch,
@@ -76,7 +76,7 @@ class EquilibriumResponse(AbstractRule):
             return phase_averages(key, system, dynamics, drive, start, every, **settings)
 
         wake, awake = phase(keys[0], batch.drive, batch.x, batch.neighbors)
-        free = batch.free if batch.free is not None else Drive(strength=batch.drive.strength)
+        free = free_drive(batch)
         sleep, asleep = phase(keys[1], free, awake.x, awake.neighbors)
         again, _ = phase(keys[2], free, awake.x, awake.neighbors)
         kT = dynamics.kT(asleep.step[0].astype(float))

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
 
-from matterlearn.core.drive import Drive
+from matterlearn.core.nudging import free_drive
 from matterlearn.core.rule import AbstractRule, Batch, RuleInfo, phase_statistics, start_phase
 from matterlearn.spec import Spec
 
@@ -50,7 +50,7 @@ class Unlearning(AbstractRule):
         replicas = len(jax.tree.leaves(batch.x)[0])
         noise, sleep = jax.random.split(key)
         x = jax.vmap(system.init_state)(jax.random.split(noise, replicas))
-        free = batch.free if batch.free is not None else Drive(strength=batch.drive.strength)
+        free = free_drive(batch)
         start = start_phase(sleep, system, dynamics, free, x, batch.neighbors)
         dreams, end = phase_statistics(
             sleep, system, dynamics, free, start, samples=self.samples, stride=self.stride, relax=self.relax
