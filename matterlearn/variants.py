@@ -42,7 +42,8 @@ def _once(node: xr.Dataset) -> xr.Dataset:
     fixed = [name for name, array in node.data_vars.items() if not {"replica", "update"} & set(array.dims)]
     values = {name: node[name].transpose("variant", ...).values for name in fixed}
     same = [name for name, each in values.items() if all(np.array_equal(one, each[0], equal_nan=True) for one in each)]
-    return node.assign({name: node[name].isel(variant=0, drop=True) for name in same})
+    once = [name for name in same if str(name).removesuffix("_sem") in same]  # an error bar stands beside its value
+    return node.assign({name: node[name].isel(variant=0, drop=True) for name in once})
 
 
 def _has(tree: xr.DataTree, group: str) -> bool:

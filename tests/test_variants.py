@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from matterlearn import results, run
+from matterlearn import results, run, variants
 from matterlearn.errors import ScenarioError
 from matterlearn.scenario import dump, load, variant
 
@@ -45,6 +46,16 @@ def test_every_variant_is_what_it_would_be_alone(finished, tmp_path):
 def test_what_theory_says_of_all_stands_there_once(finished):
     assert finished.tree["variants"]["bias_naive"].dims == ()
     assert "variant" in finished.tree["variants"]["energy"].dims
+
+
+def test_an_error_bar_stands_beside_its_value():
+    """Values that differ keep error bars that do not, so that both are chosen by variant."""
+    trees = {name: xr.DataTree(xr.Dataset({"score": ((), value), "score_sem": ((), 0.5), "bound": ((), 3.0)}))
+             for name, value in (("a", 1.0), ("b", 2.0))}  # fmt: skip
+    node = variants.joined(trees, {})["variants"].to_dataset()
+    assert (node["score"].dims, node["score_sem"].dims, node["bound"].dims) == (("variant",), ("variant",), ())
+    found = results.reduce(variants.joined(trees, {}), "score", {"variant": "b"})
+    assert (float(found), found.attrs["sem"]) == (2.0, 0.5)
 
 
 def test_bounds_choose_a_variant(finished):
