@@ -199,11 +199,6 @@ class Config(Spec):
     start: Literal[STARTS] = Field(default="disordered", description="where recall starts: disorder, or samples")
 
     @property
-    def memories(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def provides(self) -> tuple[str, ...]:
         """What is recorded of the likelihood."""
         names = ["log_likelihood_independent"] + ["log_likelihood_bound"] * bool(self.data.values)

@@ -135,11 +135,6 @@ class Config(Spec):
     field: float = Field(default=0.2, ge=0, description="f of the teacher's fields")
     data_sets: int = Field(default=20, ge=2, le=1000, description="data sets over which theory is averaged")
 
-    @property
-    def memories(self) -> int:
-        """One."""
-        return 1
-
     def check(self, scenario):
         """The student is pairwise and small enough for the teacher to be exact."""
         system = scenario.system
