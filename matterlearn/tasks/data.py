@@ -102,7 +102,7 @@ class Data(AbstractTask):
         """Mean log-likelihood of the training samples, where ln Z is exact."""
         if not self.exact:
             return {}
-        return {"log_likelihood": float(_exact(system, dynamics, self.train))}  # pyright: ignore[reportArgumentType]
+        return {"log_likelihood": float(np.asarray(_exact(system, dynamics, self.train)))}
 
     def references(self, system, dynamics) -> list[Summary]:
         """Log-likelihoods of training and test samples, of independent entries, and the bound by the data's entropy."""
