@@ -109,25 +109,32 @@ class Data(AbstractTask):
         found = [self._alone(), *self._bound()]
         if not self.exact and self.annealing is None:
             return found
+        log_partition, error, known = self._partition(system, dynamics)
+        for name, samples in (("train", self.train), ("test", self.test)):
+            if len(samples):
+                each = np.asarray(_logs(system, dynamics, samples)) - log_partition
+                # The training set is what is asked for; test samples stand for others of their kind.
+                scatter = each.std() / np.sqrt(len(each)) if name == "test" else 0.0
+                words = f"mean log-likelihood of {name} samples"
+                sem = np.asarray(np.hypot(scatter, error))
+                found += [
+                    Summary(f"log_likelihood_{name}", (), np.asarray(each.mean()), "nat", words),
+                    Summary(f"log_likelihood_{name}_sem", (), sem, "nat", f"standard error of the {words}"),
+                ]
+        return found + known
+
+    def _partition(self, system, dynamics) -> tuple[float, float, list[Summary]]:
+        """ln Z, its standard error, and what to say of them."""
+        known = []
         if self.annealing is None:
-            log_partition, error = system.log_partition(_end(dynamics)), jnp.zeros(())
+            value, error = np.asarray(system.log_partition(_end(dynamics))), 0.0
         else:
             levels, chains = self.annealing
             annealed = eqx.filter_jit(anneal)(jax.random.key(0), system, dynamics, levels=levels, chains=chains)
-            log_partition, error = annealed.log_partition, annealed.sem
+            value, error = np.asarray(annealed.log_partition), float(annealed.sem)
             words = "annealed chains that the estimate of ln Z is worth"
-            found.append(Summary("effective_chains", (), np.asarray(annealed.effective_samples), "1", words))
-        found.append(Summary("log_partition", (), np.asarray(log_partition), "nat", "ln Z"))
-        for name, samples in (("log_likelihood_train", self.train), ("log_likelihood_test", self.test)):
-            if len(samples):
-                each = np.asarray(_logs(system, dynamics, samples)) - float(log_partition)
-                words = f"mean log-likelihood of {'training' if samples is self.train else 'test'} samples"
-                spread = np.hypot(each.std() / np.sqrt(len(each)) * (samples is self.test), float(error))
-                found += [
-                    Summary(name, (), np.asarray(each.mean()), "nat", words),
-                    Summary(f"{name}_sem", (), np.asarray(spread), "nat", f"standard error of the {words}"),
-                ]
-        return found
+            known.append(Summary("effective_chains", (), np.asarray(annealed.effective_samples), "1", words))
+        return float(value), error, [*known, Summary("log_partition", (), value, "nat", "ln Z")]
 
     def groups(self, system) -> dict[str, list[Summary]]:
         """Examples, and principal axes of the training samples: modes that learning may find one by one."""
