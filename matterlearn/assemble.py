@@ -14,6 +14,10 @@ from matterlearn.scenario import resolve
 LEARNED = {  # units and words of what learning records
     "couplings": ("kT_ref", "coupling"),
     "kl": ("nat", "relative entropy KL(Q‖P)"),
+    "log_likelihood": ("nat", "mean log-likelihood of training samples"),
+    "log_partition": ("nat", "ln Z"),
+    "pseudo_likelihood": ("nat", "mean log pseudo-likelihood of a sample"),
+    "relative_error": ("1", "relative error of the couplings"),
     "gradient_norm": ("1", "norm of the gradient"),
     "gradient_noise": ("1", "standard error of the gradient"),
     "effective_samples": ("1", "effective samples, worst coupling"),

@@ -30,7 +30,7 @@ def comparison(tree: xr.DataTree) -> Figure | None:
     learned = tree["variants/learning"].to_dataset() if "learning" in tree["variants"].children else xr.Dataset()
     curves = _names(learned, ("variant", "update"), MOST_CURVES)
     points = _names(recalled, ("variant",), MOST_BARS) + _names(recalled, ("variant", "replica", "step"), MOST_BARS)
-    points = [name for name in points if not name.endswith(("_sem", "_theory"))][:MOST_BARS]
+    points = [name for name in points if not name.endswith(("_sem", "_theory", "_noise"))][:MOST_BARS]
     if not curves and not points:
         return None
     names = [str(name) for name in recalled["variant"].values]
