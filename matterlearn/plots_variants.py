@@ -47,10 +47,10 @@ def comparison(tree: xr.DataTree) -> Figure | None:
 
 
 def _names(node: xr.Dataset, dims: tuple[str, ...], most: int) -> list[str]:
-    """Numbers with these dimensions that most variants have and that differ; those of most interest first."""
+    """Numbers with these dimensions that all variants have and that differ; those of most interest first."""
     found = [str(n) for n, a in node.data_vars.items() if a.dims == dims and "_moment" not in str(n)]
     known = {n: node[n].notnull().any([d for d in dims if d != "variant"]) for n in found}
-    found = [n for n in found if known[n].mean() > 0.5 and float(node[n].max() - node[n].min()) > 0]
+    found = [n for n in found if bool(known[n].all()) and float(node[n].max() - node[n].min()) > 0]
     return sorted(found, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))[:most]
 
 

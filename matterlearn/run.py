@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
-from matterlearn.scenario import Scenario, digest, dump, load, resolve, variant
+from matterlearn.scenario import Scenario, digest, dump, folder, load, resolve, variant
 
 MOST_TRAJECTORIES = 32  # replicas whose frames are also written as GSD and extended XYZ
 
@@ -134,7 +134,7 @@ def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision
 
     began, trees = time.monotonic(), {}
     for name in scenario.variants:
-        place = directory / variants.FOLDER / name.replace(" ", "_")
+        place = directory / variants.FOLDER / folder(name)
         if (place / results.FILE_NAME).exists():
             trees[name] = results.open(place)
             continue

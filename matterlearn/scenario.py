@@ -38,7 +38,7 @@ from matterlearn.kinds import FAMILIES, config_class, kinds
 from matterlearn.sections import REDUCTIONS, Design, Expected, Learning, Run, Term, kind_of
 from matterlearn.spec import Spec
 
-VariantName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w .+-]+$")]
+VariantName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\w[\w .+-]*$")]
 
 
 class Scenario(Spec):
@@ -110,6 +110,8 @@ def load(source: str | Path | dict, overrides: Iterable[str] = ()) -> Scenario:
     found = list(dict.fromkeys(_cross_checks(scenario)))
     for name in scenario.variants:
         found += _variant_problems(scenario, name)
+    if len({folder(name) for name in scenario.variants}) < len(scenario.variants):
+        found.append(Problem(("variants",), "two names differ only in spaces or capitals; they would share a folder"))
     problems = [problem._replace(place=document.place(problem.path)) for problem in found]
     if problems:
         raise ScenarioError(problems)
@@ -128,6 +130,15 @@ def variant(scenario: Scenario, name: str) -> Scenario:
     for path, value in changes.items():
         document = documents.assign(document, tuple(path.split(".")), value, f"variants.{name}")
     return load(document.data)
+
+
+def folder(name: str) -> str:
+    """Folder of a variant's own results.
+
+    >>> folder("CD 1")
+    'cd_1'
+    """
+    return name.replace(" ", "_").lower()
 
 
 def _variant_problems(scenario: Scenario, name: str) -> Iterable[Problem]:
@@ -292,6 +303,13 @@ def _cross_checks(scenario: Scenario) -> Iterable[Problem]:
     yield from _expectation_checks(scenario)
 
 
+def _unknown_variants(scenario: Scenario, expected) -> list[str]:
+    """Names that bounds choose by, but no variant has."""
+    bounds = expected if isinstance(expected, tuple) else (expected,)
+    chosen = [str(bound.where["variant"]) for bound in bounds if "variant" in bound.where]
+    return [name for name in chosen if name not in scenario.variants]
+
+
 def _expectation_checks(scenario: Scenario) -> Iterable[Problem]:
     for name, expected in scenario.expect.items():
         variable, reduction = split_expectation(name)
@@ -300,6 +318,9 @@ def _expectation_checks(scenario: Scenario) -> Iterable[Problem]:
                 yield Problem(("expect", name), "should give bounds, as in {min: 0.8}")
         elif name == "source":
             yield Problem(("expect", name), "should be text: where the claim comes from")
+        elif unknown := _unknown_variants(scenario, expected):
+            hint = did_you_mean(unknown[0], scenario.variants)
+            yield Problem(("expect", name), f"there is no variant {unknown[0]!r}{hint}")
         elif name in scenario.variables:
             continue
         elif reduction not in REDUCTIONS:

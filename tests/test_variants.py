@@ -67,14 +67,14 @@ def test_bounds_choose_a_variant(finished):
 
 def test_figures_compare(finished):
     assert (finished.directory / "figures" / "comparison.png").exists()
-    assert (finished.directory / "variants" / "CD-2" / "report.html").exists()
+    assert (finished.directory / "variants" / "cd-2" / "report.html").exists()
 
 
 def test_finished_variants_are_left_alone(finished):
     """After one of them is lost, only that one runs again, to the same numbers."""
     import shutil
 
-    kept, lost = (finished.directory / "variants" / name for name in ("exact", "CD-2"))
+    kept, lost = (finished.directory / "variants" / name for name in ("exact", "cd-2"))
     before, written = finished.tree["variants"].load(), (kept / results.FILE_NAME).stat().st_mtime_ns
     shutil.rmtree(lost)
     again = run.run(SCENE, finished.directory, resume=True)
@@ -93,7 +93,18 @@ def test_a_scenario_with_variants_can_be_written_and_read():
     ("wrong value", {"dynamics.kT": -1.0}, r"variants\.wrong value: dynamics\.kT"),
     ("nowhere", {"run.seed.more": 1}, "plain value"),
     ("a/b", {}, "variants"),
+    ("..", {}, "variants"),
 ])  # fmt: skip
 def test_a_mistake_in_a_variant_is_said_in_its_place(name, changes, words):
     with pytest.raises(ScenarioError, match=words):
         load(SCENE | {"variants": {name: changes}})
+
+
+def test_variants_never_share_a_folder():
+    with pytest.raises(ScenarioError, match="share a folder"):
+        load(SCENE | {"variants": {"CD 2": {}, "cd_2": {"run.seed": 1}}, "expect": {}})
+
+
+def test_a_bound_on_a_variant_that_is_not_there_is_told_before_anything_runs():
+    with pytest.raises(ScenarioError, match="no variant 'CD-3'.*CD-2"):
+        load(SCENE | {"expect": {"kl_final": {"max": 1.0, "where": {"variant": "CD-3"}}}})

@@ -16,10 +16,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
+from pydantic import Field
 
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import AbstractDynamics, advance
 from matterlearn.core.system import AbstractSystem, State
+from matterlearn.spec import Spec
 
 LATE = 2**30  # a step at which schedules of the temperature have ended
 
@@ -72,3 +74,10 @@ def anneal(
     sem = jnp.std(weight, ddof=1) / mean / jnp.sqrt(chains)
     found = begin + jnp.max(log_weight) + jnp.log(mean)
     return Annealing(found, sem, chains * mean**2 / jnp.mean(weight**2), x, log_weight)
+
+
+class Levels(Spec):
+    """Annealed importance sampling in a scenario."""
+
+    levels: int = Field(default=1000, ge=1, le=10**6, description="steps from independent units to the system")
+    chains: int = Field(default=200, ge=2, le=10**6, description="independent annealings")

@@ -43,11 +43,13 @@ class VisiblePatterns(Observable):
             Summary("visible_mean_target", ("entry",), data.mean(0), "1", "mean of an entry in the data"),
         ]
         first, second = np.triu_indices(data.shape[1], 1)
-        covariance, wanted = _covariances(products, late.mean(1)), np.cov(data.T, bias=True)
+        covariance, wanted = _covariances(products, late.mean(1)), np.atleast_2d(np.cov(data.T, bias=True))
         for name, each, target in (
             ("mean", late.mean(1), data.mean(0)),
             ("correlation", covariance[:, first, second], wanted[first, second]),
         ):
+            if not each.shape[1]:  # a single entry has no pairs
+                continue
             gap = each.mean(0) - target
             noise = each.std(0, ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.full(gap.shape, np.nan)
             words = f"{'means of entries' if name == 'mean' else 'correlations of pairs'}, model − data"

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from pydantic import Field
 
-from matterlearn.core.annealing import anneal
+from matterlearn.core.annealing import Levels, anneal
 from matterlearn.core.dynamics import AbstractDynamics
 from matterlearn.core.rule import AbstractRule, Batch, PhaseStats, RuleInfo, phase_statistics, start_phase
 from matterlearn.core.system import AbstractSystem, couplings, marginal_gradient, with_couplings
@@ -98,18 +98,11 @@ class MaximumLikelihood(AbstractRule):
         return slope, state, RuleInfo({"wake": wake, "sleep": sleep}, end.neighbors, numbers)
 
 
-class Annealing(Spec):
-    """Annealed importance sampling of ln Z."""
-
-    levels: int = Field(default=100, ge=1, le=10**6, description="steps from independent units to the system")
-    chains: int = Field(default=100, ge=2, le=10**6, description="independent annealings")
-
-
 class Config(Spec):
     """Maximum likelihood in a scenario."""
 
     kind: Literal["maximum_likelihood"]
-    partition: Literal["exact"] | Annealing = Field(
+    partition: Literal["exact"] | Levels = Field(
         default="exact", description="ln Z: exact, or annealed with {levels, chains}",
         examples=["exact", {"levels": 20, "chains": 16}],
     )  # fmt: skip

@@ -167,6 +167,8 @@ class Config(Spec):
         """Something is visible, and the graph has few colours."""
         del scenario
         nodes = self.graph.node_count
+        if len(set(self.learn)) < len(self.learn):
+            yield Problem(("learn",), "names a coupling twice")
         if self.hidden >= nodes:
             yield Problem(("hidden",), f"leaves nothing visible of {nodes} units")
         if self.weights is not None and len(self.weights) != nodes:

@@ -216,5 +216,5 @@ def divided(samples, fraction: float, seed: int):
     [7, 3]
     """
     order = np.random.default_rng(seed).permutation(len(samples))
-    held = round(fraction * len(samples))
+    held = min(round(fraction * len(samples)), len(samples) - 1)  # one at least is learned from
     return samples[order[held:]], samples[order[:held]]

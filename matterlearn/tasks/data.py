@@ -31,7 +31,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from pydantic import Field
 
-from matterlearn.core.annealing import LATE, anneal
+from matterlearn.core.annealing import LATE, Levels, anneal
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
@@ -187,19 +187,12 @@ def _exact(system, dynamics, samples) -> Any:
     return jnp.mean(_logs(system, dynamics, samples)) - system.log_partition(_end(dynamics))
 
 
-class Annealing(Spec):
-    """Annealed importance sampling of ln Z."""
-
-    levels: int = Field(default=1000, ge=1, le=10**6, description="steps from independent units to the system")
-    chains: int = Field(default=200, ge=2, le=10**6, description="independent annealings")
-
-
 class Config(Spec):
     """Data in a scenario."""
 
     kind: Literal["data"]
     data: Source = Field(description="where samples come from", examples=[{"source": "bars_and_stripes", "side": 2}])
-    likelihood: Literal["exact", "none"] | Annealing = Field(
+    likelihood: Literal["exact", "none"] | Levels = Field(
         default="exact", description="ln Z: exact, annealed with {levels, chains}, or none"
     )
     given: list[int] = Field(default=[], description="entries that recall clamps to samples, to complete the others")
@@ -239,7 +232,7 @@ class Config(Spec):
         if self.likelihood == "exact" and not getattr(system, "exact", False):
             yield Problem(("likelihood",), f"{system.kind!r} cannot sum its partition function, or it has too many "
                           "terms; use {levels: 1000, chains: 200}, or none")  # fmt: skip
-        if isinstance(self.likelihood, Annealing) and not getattr(scenario.dynamics, "draws", False):
+        if isinstance(self.likelihood, Levels) and not getattr(scenario.dynamics, "draws", False):
             yield Problem(("likelihood",), "annealing needs dynamics heat_bath; use it, or likelihood: none")
         if self.likelihood != "none" and getattr(system, "sampled_hidden", False):
             yield Problem(("likelihood",), f"{system.kind!r} has too many hidden units to sum them out; use none")
@@ -250,7 +243,7 @@ class Config(Spec):
         samples = self.data.build()
         given = np.zeros(self.data.size, bool)
         given[self.given] = True
-        annealing = self.likelihood if isinstance(self.likelihood, Annealing) else None
+        annealing = self.likelihood if isinstance(self.likelihood, Levels) else None
         return Data(
             jnp.asarray(samples.train, float), jnp.asarray(samples.test, float), jnp.asarray(given), samples.shape,
             self.data.values, self.start, annealing and (annealing.levels, annealing.chains),
