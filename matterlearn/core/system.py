@@ -13,8 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+EXPLODED = 1e7  # kT_ref: no scenario's energy is near this; a diverging integrator passes it within a few steps
 State = Any  # a NamedTuple of arrays: one sample, no batch axis
 
 
@@ -89,6 +90,13 @@ class AbstractSystem(eqx.Module):
     def state_shape(self) -> State:
         """Shapes and dtypes of the state, without computing one."""
         return jax.eval_shape(self.init_state, jax.eval_shape(lambda: jax.random.key(0)))
+
+    def bounded(self, x: State, neighbors: Any = None) -> Bool[Array, ""]:
+        """Whether the energy of x is that of a system that has not blown up: below 10⁷ kT_ref. NaN is not.
+
+        Models whose energy costs as much as a likelihood say so in another way.
+        """
+        return jnp.abs(self.energy(x, neighbors)) < EXPLODED
 
     def marginal_energy(
         self, x: State, kT: Float[Array, ""], held: State = None, neighbors: Any = None

@@ -1,0 +1,1 @@
+"""Score diffusion: noising processes, scores that are known, estimated or fitted, reverse steps, diagnostics."""
