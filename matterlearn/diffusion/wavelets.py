@@ -9,14 +9,14 @@ rest. The steps are orthonormal for sides of any even length, filters longer tha
 kept, |c|² = |x|², white noise stays white noise, and the inverse is the transpose.
 
 Scales are numbered from 1, the finest details, to ``depth``; what is left coarse after ``depth`` steps has
-``depth + 1``, where components are sums over 2^depth sites along every axis, times 2^(−depth/2) for Haar.
+``depth + 1``, where Haar components are sums over 2^depth sites along every axis, times 2^(−depth/2) for each.
 
 Source: [daubechies1988], [mallat1989]. Limits: periodic ends; what is not periodic has large details at the seam.
 
 Example:
     >>> basis = wavelet_basis((4,), "haar")
-    >>> basis.forward(jnp.array([1.0, 1.0, 3.0, 3.0])).round(4).tolist()
-    [4.0, -2.0, 0.0, 0.0]
+    >>> np.asarray(basis.forward(jnp.array([1.0, 1.0, 3.0, 5.0])), float).round(3).tolist()
+    [5.0, -3.0, 0.0, -1.414]
     >>> basis.levels().tolist()
     [3, 2, 1, 1]
 """
@@ -117,9 +117,8 @@ def wavelet_basis(shape: tuple[int, ...], name: str = "haar", depth: int | None 
     Traceback (most recent call last):
     ValueError: sides (8, 7) cannot be halved 1 times; crop or pad them to multiples of 2
     """
-    import pywt
-
-    if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:
+    low = _orthogonal_filter(name)
+    if low is None:
         raise ValueError(f"wavelet {name!r} is not one of PyWavelets' orthogonal ones; use haar, db2, db3, … or sym4")
     common = math.gcd(*shape)
     possible = (common & -common).bit_length() - 1
@@ -129,6 +128,21 @@ def wavelet_basis(shape: tuple[int, ...], name: str = "haar", depth: int | None 
         raise ValueError(
             f"sides {shape} cannot be halved {asked} times; crop or pad them to multiples of {2**asked}{instead}"
         )
-    wavelet = pywt.Wavelet(name)
-    low, high = (tuple(map(float, reversed(taps))) for taps in (wavelet.dec_lo, wavelet.dec_hi))
-    return WaveletBasis(tuple(shape), asked, (low, high))
+    high = low[::-1] * (-1.0) ** np.arange(len(low))
+    return WaveletBasis(tuple(shape), asked, (tuple(low.tolist()), tuple(high.tolist())))
+
+
+def _orthogonal_filter(name: str) -> Float[np.ndarray, " tap"] | None:
+    """The coarse filter, orthonormal to the last digit, or ``None`` if there is no orthogonal wavelet of this name.
+
+    Tables of filters have twelve digits; a step of Newton's method for Σ_n h_n h_{n+2k} = δ_k finds the others.
+    """
+    import pywt
+
+    if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:  # pyright: ignore[reportAttributeAccessIssue]  # noqa: E501
+        return None
+    low = np.array(pywt.Wavelet(name).dec_lo[::-1])  # pyright: ignore[reportAttributeAccessIssue]
+    padded = np.pad(low, len(low))
+    later, earlier = ([padded[len(low) + s * k :][: len(low)] for k in range(0, len(low), 2)] for s in (1, -1))
+    excess = np.array(later) @ low - np.eye(len(low) // 2)[0]
+    return low - np.linalg.lstsq(np.add(later, earlier), excess)[0]
