@@ -57,8 +57,8 @@ class FittedScore(AbstractScore):
 class BlindScore(AbstractScore):
     """A network that maps noisy to clean data without being told how much noise there is.
 
-    Without additive constants it is locally linear, f(y) = J_f(y) y, and finds the noise level itself. Limits: processes
-    that keep the signal (α = 1).
+    Without additive constants it is locally linear, f(y) = J_f(y) y, and finds the noise level itself. Limits:
+    processes that keep the signal (α = 1).
     """
 
     process: AbstractProcess

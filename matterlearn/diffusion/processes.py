@@ -116,8 +116,15 @@ class Poisson(AbstractProcess):
 
     extra: Float[Array, ""]
 
-    schedule: NoiseLevel = NoiseLevel()
-    basis: Sites = Sites()
+    @property
+    def schedule(self):
+        """Time is a length."""
+        return NoiseLevel()
+
+    @property
+    def basis(self):
+        """Entries as they are."""
+        return Sites()
 
     def perturb(self, key, a, t):
         far, turn = jax.random.split(key)

@@ -22,7 +22,7 @@ Source: [songscore2021], [birolimezard2023], [karras2022], [kadkhodaie2024].
 Example:
     >>> from matterlearn.diffusion.processes import Gaussian, Relaxation, Sites
     >>> process = Gaussian(Relaxation(jnp.asarray(1.0), jnp.asarray(1.0)), Sites())
-    >>> known = GaussianScore(process, jnp.zeros(2), jnp.ones(2), Sites(), jnp.asarray(3.0))
+    >>> known = GaussianScore(process, jnp.asarray(3.0), jnp.zeros(2), jnp.ones(2), Sites())
     >>> known.score(jnp.ones(2), jnp.asarray(0.7)).tolist()  # unit variance stays unit variance
     [-1.0, -1.0]
 """
@@ -89,10 +89,10 @@ class GaussianScore(AbstractScore):
     """
 
     process: AbstractProcess
+    end: Time
     mean: Data
     variance: Data
     basis: AbstractBasis
-    end: Time
 
     def denoise(self, x, t):
         signal, variance = self._total(t)
@@ -144,7 +144,7 @@ def linear_score(process: AbstractProcess, data: Float[Array, "sample *site"], e
     """The best score among the linear ones: W = (σ² + α² C)⁻¹, with mean and covariance C of the samples."""
     variance, axes = principal_axes(np.asarray(data))
     shape = data.shape[1:]
-    return GaussianScore(process, jnp.mean(data, 0), jnp.asarray(variance).reshape(shape), axes, end)
+    return GaussianScore(process, end, jnp.mean(data, 0), jnp.asarray(variance, data.dtype).reshape(shape), axes)
 
 
 class MixtureScore(AbstractScore):
@@ -154,10 +154,10 @@ class MixtureScore(AbstractScore):
     """
 
     process: AbstractProcess
+    end: Time
     log_weights: Float[Array, " cluster"]
     means: Float[Array, "cluster *component"]
     variances: Float[Array, "cluster *component"]
-    end: Time
 
     def denoise(self, x, t):
         logs, gaps, spread = self._logs(x, t)
@@ -188,9 +188,9 @@ class CurieWeissScore(AbstractScore):
     """
 
     process: AbstractProcess
-    beta: Number
     end: Time
-    nodes: int = eqx.field(static=True, default=401)
+    beta: Number
+    nodes: Float[Array, " node"]
 
     def denoise(self, x, t):
         fields, logs = self._weights(x, t)
@@ -204,12 +204,21 @@ class CurieWeissScore(AbstractScore):
         return free + jax.nn.logsumexp(logs) - jax.nn.logsumexp(prior)
 
     def _weights(self, x, t):
-        # |g| = √(βd) m with |m| ≤ 1 at every maximum; the weight has unit width or more there, and no poles near.
-        reach = jnp.sqrt(self.beta * x.size) + 8.0
-        g = reach * jnp.linspace(-1.0, 1.0, self.nodes + 2 * (x.size // 8))
+        g = self.nodes
         pull = self.process.signal(t) * x / self.process.schedule.variance(t)
         fields = g[:, None] * jnp.sqrt(self.beta / x.size) + pull
         return fields, -0.5 * g**2 + jnp.sum(jnp.logaddexp(fields, -fields), -1)
+
+
+def curie_weiss_score(process: AbstractProcess, beta: float, size: int, end: Time) -> CurieWeissScore:
+    """The score of ``size`` spins at inverse temperature β.
+
+    At every maximum of its weight |g| = √(βd) |m| with |m| ≤ 1, and the weight is no narrower than a normal law there;
+    its poles are π√(d/β)/2 off the real axis. So the sum over nodes with this spacing is exact to rounding.
+    """
+    reach = float(np.sqrt(beta * size)) + 9.0
+    nodes = jnp.linspace(-reach, reach, 2 * int(np.ceil(reach / 0.25)) + 1)
+    return CurieWeissScore(process, end, jnp.asarray(float(beta)), nodes)
 
 
 class EmpiricalScore(AbstractScore):
@@ -223,10 +232,10 @@ class EmpiricalScore(AbstractScore):
     """
 
     process: AbstractProcess
+    end: Time
     components: Float[Array, "block entry_of_block *component"]
     blanks: Float[Array, "block entry_of_block"]  # 0 for a sample, −inf for what fills the last block
     count: Number
-    end: Time
 
     def denoise(self, x, t):
         return self.process.basis.back(self._moments(x, t)[2])
@@ -270,7 +279,7 @@ def empirical_score(
     padded = jnp.concatenate([c, jnp.zeros((fill, *c.shape[1:]), c.dtype)])
     blanks = jnp.concatenate([jnp.zeros(len(c), c.dtype), jnp.full(fill, -jnp.inf, c.dtype)])
     shaped = padded.reshape(blocks, block, *c.shape[1:])
-    return EmpiricalScore(process, shaped, blanks.reshape(blocks, block), jnp.asarray(float(len(c))), end)
+    return EmpiricalScore(process, end, shaped, blanks.reshape(blocks, block), jnp.asarray(float(len(c))))
 
 
 class Guided(AbstractScore):

@@ -15,7 +15,7 @@ Source: [daubechies1988], [mallat1989]. Limits: periodic ends; what is not perio
 
 Example:
     >>> basis = wavelet_basis((4,), "haar")
-    >>> np.asarray(basis.forward(jnp.array([1.0, 1.0, 3.0, 5.0])), float).round(3).tolist()
+    >>> np.asarray(basis.to(jnp.array([1.0, 1.0, 3.0, 5.0])), float).round(3).tolist()
     [5.0, -3.0, 0.0, -1.414]
     >>> basis.levels().tolist()
     [3, 2, 1, 1]
@@ -29,41 +29,35 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from matterlearn.diffusion.bases import AbstractBasis, Data
 
-class WaveletBasis(eqx.Module):
+
+class WaveletBasis(AbstractBasis):
     """Components of arrays of one shape; all of it is static, so it can be closed over or passed through jit."""
 
     shape: tuple[int, ...] = eqx.field(static=True)
     depth: int = eqx.field(static=True)
     filters: tuple[tuple[float, ...], tuple[float, ...]] = eqx.field(static=True)
 
-    def forward(self, x: Float[Array, "*site"]) -> Float[Array, "*site"]:
+    def to(self, x: Data) -> Data:
         """Components in one array of the data's shape."""
         for level in range(self.depth):
             corner = tuple(slice(side >> level) for side in self.shape)
             x = x.at[corner].set(_side_by_side(self.analyse(x[corner])))
         return x
 
-    def inverse(self, components: Float[Array, "*site"]) -> Float[Array, "*site"]:
+    def back(self, c: Data) -> Data:
         """The array with these components."""
-        return _transposed(self.forward, components, self.shape)
+        return _transposed(self.to, c, self.shape)
 
-    def to(self, x: Float[Array, "*site"]) -> Float[Array, " component"]:
-        """Components as a vector."""
-        return jnp.ravel(self.forward(x))
-
-    def back(self, components: Float[Array, " component"]) -> Float[Array, "*site"]:
-        """The array with these components."""
-        return self.inverse(components.reshape(self.shape))
-
-    def levels(self) -> Int[np.ndarray, " component"]:
+    def levels(self) -> Int[np.ndarray, "*site"]:
         """Scale of every component: 1 for the finest details, ``depth + 1`` for what is coarse in the end."""
         found = np.full(self.shape, 1)
         for level in range(1, self.depth + 1):
             found[tuple(slice(side >> level) for side in self.shape)] = level + 1
-        return found.ravel()
+        return found
 
-    def analyse(self, x: Float[Array, "*site"]) -> Float[Array, "band *half"]:
+    def analyse(self, x: Data) -> Float[Array, "band *half"]:
         """One step of an array of any even sides: 2^d bands of half the sides, the coarse one first."""
         bands = x[None]
         for axis in range(1, x.ndim + 1):
@@ -71,7 +65,7 @@ class WaveletBasis(eqx.Module):
             bands = jnp.moveaxis(halved, -1, 1).reshape(-1, *halved.shape[1:-1])
         return bands
 
-    def synthesise(self, bands: Float[Array, "band *half"]) -> Float[Array, "*site"]:
+    def synthesise(self, bands: Float[Array, "band *half"]) -> Data:
         """The array with these bands."""
         return _transposed(self.analyse, bands, tuple(2 * side for side in bands.shape[1:]))
 
