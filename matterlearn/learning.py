@@ -97,7 +97,7 @@ class Learning:
 
     def _records(self, carry, memory, info, update):
         traces = {"update": np.asarray([update]), "memory_shown": np.asarray([memory])}
-        system = self.rule.couple(self.system, carry.parameters)
+        system = self.learned(carry)
         trees = {"couplings": couplings(system), self.rule.parameter_name: carry.parameters}
         for phase, stats in info.phases.items() if info else ():
             trees |= {f"{phase}_moment": stats.mean, f"{phase}_moment_sem": stats.sem}
@@ -106,6 +106,10 @@ class Learning:
                 traces[name] = np.asarray(values)[None]
         numbers = self.task.evaluate(system, self.dynamics) | (info.numbers if info else {})
         return traces | {name: np.asarray(value)[None] for name, value in numbers.items()}
+
+    def learned(self, carry):
+        """The system as it would be if learning ended here."""
+        return self.rule.couple(self.system, self.rule.learned(carry.parameters, carry.rule))
 
     def status(self, records):
         """The last loss, where there is one."""

@@ -69,6 +69,8 @@ def build(scenario: Scenario | str | Path | dict) -> Experiment:
     real = scenario.realise()
     system = real.system.build(jax.random.fold_in(jax.random.key(real.run.seed), 0))
     task = (real.task or _free_task()).build(system)
+    if task.samples is not None and hasattr(real.system, "inform"):
+        system = real.system.inform(system, task.samples)
     observables = tuple(o.build(system, task) for o in real.observe)
     return Experiment(real, system, real.dynamics.build(), task, observables)
 
@@ -183,7 +185,7 @@ def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
             _design(experiment, records.system, log)  # its mistakes show before anything is learned
         stage = _learning(experiment)
         carry, learned = run_stage(stage, chunk=None, **settings)
-        records = Records(stage.rule.couple(experiment.system, carry.parameters), learned=learned)
+        records = Records(stage.learned(carry), learned=learned)
     if experiment.scenario.design is not None:
         stage = _design(experiment, records.system, log)
         carry, designed = run_stage(stage, chunk=None, **settings)

@@ -14,6 +14,7 @@ import numpy as np
 
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
+from matterlearn.core.field import AbstractField
 from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import AbstractSystem, with_couplings
@@ -32,12 +33,18 @@ class Shared(eqx.Module):
 
 
 def share(systems):
-    """:class:`Shared` for matter whose local energies are tabulated, otherwise what was given."""
-    if not isinstance(systems, AbstractDiscreteSystem | AbstractNetwork):
+    """:class:`Shared` for matter with tabulated local energies and for models of data, otherwise what was given."""
+    if not isinstance(systems, AbstractDiscreteSystem | AbstractNetwork | AbstractField):
         return systems
-    same = jax.tree.map(lambda leaf: bool(jnp.all(leaf == leaf[:1])), systems)
-    common, own = eqx.partition(systems, same)
-    return Shared(replica(common, 0), own)
+    common, own = eqx.partition(systems, jax.tree.map(_same, systems))
+    return Shared(jax.tree.map(jnp.asarray, replica(common, 0)), own)
+
+
+def _same(leaf) -> bool:
+    """Whether all replicas have the same numbers; views of one copy certainly have."""
+    if isinstance(leaf, np.ndarray) and leaf.strides[0] == 0:
+        return True
+    return bool(jnp.all(leaf == leaf[:1]))
 
 
 def each(function, neighbors, systems, *args):
@@ -56,9 +63,10 @@ class Recall:
     def __init__(self, key, dynamics, recall, observables, steps: int, name: str = "recall"):
         self.name = name
         place = (lambda tree: tree) if dynamics.hosted else shard
-        self.place, recall = place, recall._replace(system=place(recall.system), drive=place(recall.drive))
+        self.place, shared = place, share(recall.system)
+        recall = recall._replace(drive=place(recall.drive))
         self.key, self.dynamics, self.recall, self.observables = key, dynamics, recall, tuple(observables)
-        self.system = share(recall.system)
+        self.system = shared if isinstance(shared, Shared) else place(shared)
         self.total = steps
         self.stride = math.gcd(*(o.every for o in observables)) if observables else steps
         self.replicas = len(jax.tree.leaves(recall.x)[0])

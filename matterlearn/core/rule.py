@@ -78,6 +78,11 @@ class AbstractRule(eqx.Module):
         """The system that the parameters stand for. Default: couplings = parameters."""
         return with_couplings(system, parameters)
 
+    def learned(self, parameters: PyTree, state: Any) -> PyTree:
+        """What is kept when learning ends: parameters, or an average of them in the state. Default: the last ones."""
+        del state
+        return parameters
+
     def retention(self, age: float) -> float | None:
         """Fraction of a parameter left ``age`` after its memory was last shown; ``None`` if there is no such law."""
         del age

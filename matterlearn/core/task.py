@@ -19,6 +19,8 @@ from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import AbstractSystem, State
 
+LARGE = 4096  # numbers in a leaf from which on replicas do not get copies of their own
+
 
 class Label(NamedTuple):
     """A coordinate over replicas: values with units and a description."""
@@ -46,6 +48,23 @@ def replicated(tree: PyTree, replicas: int) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (replicas, *jnp.shape(leaf))), tree)
 
 
+def alike(system: AbstractSystem, replicas: int) -> AbstractSystem:
+    """The system with a leading replica axis, the same in all; of large leaves only as a view, which takes no memory.
+
+    >>> class Heavy(eqx.Module):
+    ...     weight: Array
+    >>> alike(Heavy(jnp.zeros(10**6)), 1000).weight.strides[0]
+    0
+    """
+
+    def one(leaf):
+        if np.size(leaf) < LARGE:
+            return replicated(leaf, replicas)
+        return np.broadcast_to(np.asarray(leaf), (replicas, *np.shape(leaf)))
+
+    return jax.tree.map(one, system)
+
+
 def cue_labels(cued: np.ndarray, scale: np.ndarray, strongest: float) -> dict[str, Label]:
     """Labels of replicas that were cued with a memory and have scaled couplings."""
     return {
@@ -62,6 +81,11 @@ class AbstractTask(eqx.Module):
     @abc.abstractmethod
     def memory_count(self) -> int:
         """How many memories there are."""
+
+    @property
+    def samples(self) -> Float[Array, "sample entry"] | None:
+        """Training samples, for systems that take more than couplings from them. Default: none."""
+        return None
 
     @abc.abstractmethod
     def teach(self, system: AbstractSystem, memory: Int[Array, ""]) -> AbstractSystem:

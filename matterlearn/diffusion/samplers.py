@@ -34,7 +34,6 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 
 from matterlearn.diffusion.bases import Data
@@ -183,7 +182,9 @@ def sample(
     return jax.vmap(one)(jnp.arange(count))
 
 
-def power_grid(first: float, last: float, steps: int, power: float) -> Float[np.ndarray, " time"]:
+def power_grid(
+    first: Number | float, last: Number | float, steps: int, power: Number | float
+) -> Float[Array, " time"]:
     """Noise levels from ``last`` down to ``first``, evenly spaced in their power-th root, then 0.
 
     There are ``steps`` levels above 0, and as many steps. Source: [karras2022].
@@ -192,4 +193,4 @@ def power_grid(first: float, last: float, steps: int, power: float) -> Float[np.
     [3.0, 2.0, 1.0, 0.0]
     """
     ends = last ** (1 / power), first ** (1 / power)
-    return np.append(np.linspace(*ends, steps) ** power, 0.0)
+    return jnp.append(jnp.linspace(*ends, steps) ** power, 0.0)

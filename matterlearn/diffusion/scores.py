@@ -147,6 +147,22 @@ def linear_score(process: AbstractProcess, data: Float[Array, "sample *site"], e
     return GaussianScore(process, end, jnp.mean(data, 0), jnp.asarray(variance, data.dtype).reshape(shape), axes)
 
 
+def reference_score(
+    process: AbstractProcess, end: Time, data: Float[Array, "sample *site"], *, each: bool
+) -> GaussianScore:
+    """Of the normal law with the mean of the samples and independent components in the process's own basis.
+
+    Their variances are those of the samples, ``each`` its own or one for all; standard normal if there are no samples.
+    """
+    shape, basis = data.shape[1:], process.basis
+    if not len(data):
+        return GaussianScore(process, end, jnp.zeros(shape), jnp.ones(shape), basis)
+    variance = jnp.var(jax.vmap(basis.to)(data), 0)
+    mean = jnp.mean(variance)
+    variance = jnp.maximum(variance, 1e-6 * mean) if each else jnp.full(shape, mean)
+    return GaussianScore(process, end, jnp.mean(data, 0), variance, basis)
+
+
 class MixtureScore(AbstractScore):
     """Of normal clusters k with weight w, mean m and variance v (per component of the process, or one number).
 
@@ -177,6 +193,19 @@ class MixtureScore(AbstractScore):
         spread = jnp.broadcast_to(signal**2 * self.variances + noise, gaps.shape)
         terms = gaps**2 / spread + jnp.log(2 * jnp.pi * spread)
         return self.log_weights - 0.5 * jnp.sum(terms, tuple(range(1, terms.ndim))), gaps, spread
+
+
+def mixture_score(
+    process: AbstractProcess,
+    end: Time,
+    weights: Float[Array, " cluster"],
+    means: Float[Array, "cluster *site"],
+    variance: float,
+) -> MixtureScore:
+    """The score of round clusters around ``means``."""
+    centres = jax.vmap(process.basis.to)(means)
+    logs = jnp.log(weights / jnp.sum(weights))
+    return MixtureScore(process, end, logs, centres, jnp.full(centres.shape, float(variance)))
 
 
 class CurieWeissScore(AbstractScore):

@@ -7,14 +7,16 @@ How well it is modelled is the mean log-likelihood per sample, at the final temp
     ⟨ln P(v)⟩ = −⟨F(v)⟩/kT − ln Z,        F(v) = −kT ln Σ_h exp(−E(v, h)/kT),
 
 with ln Z exact where the system can sum it, and by annealed importance sampling (``likelihood: {levels, chains}``)
-where it cannot. Beside it stand the likelihood of independent entries with the data's own frequencies (or normal
-laws), which ignores all correlations, and the entropy of the training set, which no model exceeds on discrete data.
+where it cannot. Where the hidden part has no closed form, but an encoder guesses it, ``{guesses: K}`` gives the
+importance-weighted bound (``matterlearn.core.latent``), on average below the likelihood. Beside it stand the likelihood
+of independent entries with the data's own frequencies (or normal laws), which ignores all correlations, and the entropy
+of the training set, which no model exceeds on discrete data.
 
 Recall starts from disorder, or from training samples (``start: data``), each replica from another one; the entries
 ``given`` stay clamped at test samples (training samples if none are held out), so the matter completes the rest.
 
-Source: [ackley1985]; annealing [salakhutdinov2008]; digits [alpaydin1998digits] through scikit-learn. Limits: hidden
-parts that cannot be summed out have no likelihood.
+Source: [ackley1985]; annealing [salakhutdinov2008]; digits [alpaydin1998digits] through scikit-learn; bound
+[burda2016]. Limits: hidden parts that can neither be summed out nor guessed have no likelihood.
 
 Example:
     >>> config = Config(kind="data", data={"source": "bars_and_stripes", "side": 3})
@@ -33,9 +35,10 @@ from pydantic import Field
 
 from matterlearn.core.annealing import LATE, Levels, anneal
 from matterlearn.core.drive import Drive
+from matterlearn.core.latent import importance_weighted
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
-from matterlearn.core.task import AbstractTask, Label, Recall, replicated
+from matterlearn.core.task import AbstractTask, Label, Recall, alike, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._data import Source, complaint
 from matterlearn.theory.independent_entries import gaussian_log_likelihood, log_likelihood
@@ -55,6 +58,12 @@ class Data(AbstractTask):
     start: str = eqx.field(static=True)
     annealing: tuple[int, int] | None = eqx.field(static=True)
     exact: bool = eqx.field(static=True)
+    guesses: int = eqx.field(static=True)
+
+    @property
+    def samples(self):
+        """Training samples."""
+        return self.train
 
     @property
     def memory_count(self) -> int:
@@ -96,7 +105,7 @@ class Data(AbstractTask):
         drive = Drive(target=target, clamped=held if partly else None, strength=replicated(Drive().strength, replicas))
         cue = np.asarray(shown) if partly else np.full(replicas, -1)
         labels = {"cue": Label(cue, "1", "sample whose given entries are clamped, −1 if none are")}
-        return Recall(replicated(system, replicas), drive, jax.vmap(Drive.project)(drive, x), labels)
+        return Recall(alike(system, replicas), drive, jax.vmap(Drive.project)(drive, x), labels)
 
     def evaluate(self, system, dynamics) -> dict[str, float]:
         """Mean log-likelihood of the training samples, where ln Z is exact."""
@@ -107,12 +116,12 @@ class Data(AbstractTask):
     def references(self, system, dynamics) -> list[Summary]:
         """Log-likelihoods of training and test samples, of independent entries, and the bound by the data's entropy."""
         found = [self._alone(), *self._bound()]
-        if not self.exact and self.annealing is None:
+        if not self.exact and self.annealing is None and not self.guesses:
             return found
         log_partition, error, known = self._partition(system, dynamics)
         for name, samples in (("train", self.train), ("test", self.test)):
             if len(samples):
-                each = np.asarray(_logs(system, dynamics, samples)) - log_partition
+                each = np.asarray(self._logs(system, dynamics, samples)) - log_partition
                 # The training set is what is asked for; test samples stand for others of their kind.
                 scatter = each.std() / np.sqrt(len(each)) if name == "test" else 0.0
                 words = f"mean log-likelihood of {name} samples"
@@ -122,6 +131,12 @@ class Data(AbstractTask):
                     Summary(f"log_likelihood_{name}_sem", (), sem, "nat", f"standard error of the {words}"),
                 ]
         return found + known
+
+    def _logs(self, system, dynamics, samples) -> Float[Array, " sample"]:
+        """−F(v)/kT of every sample, or its bound."""
+        if self.guesses:
+            return importance_weighted(jax.random.key(0), system, samples, self.guesses)
+        return _logs(system, dynamics, samples)
 
     def _partition(self, system, dynamics) -> tuple[float, float, list[Summary]]:
         """ln Z, its standard error, and what to say of them."""
@@ -187,13 +202,19 @@ def _exact(system, dynamics, samples) -> Any:
     return jnp.mean(_logs(system, dynamics, samples)) - system.log_partition(_end(dynamics))
 
 
+class Guesses(Spec):
+    """Settings of the importance-weighted bound."""
+
+    guesses: int = Field(ge=1, le=100_000, description="K, guesses of the hidden part for every sample")
+
+
 class Config(Spec):
     """Data in a scenario."""
 
     kind: Literal["data"]
     data: Source = Field(description="where samples come from", examples=[{"source": "bars_and_stripes", "side": 2}])
-    likelihood: Literal["exact", "none"] | Levels = Field(
-        default="exact", description="ln Z: exact, annealed with {levels, chains}, or none"
+    likelihood: Literal["exact", "none"] | Levels | Guesses = Field(
+        default="exact", description="ln Z: exact, annealed with {levels, chains}, bounded with {guesses}, or none"
     )
     given: list[int] = Field(default=[], description="entries that recall clamps to samples, to complete the others")
     start: Literal[STARTS] = Field(default="disordered", description="where recall starts: disorder, or samples")
@@ -205,7 +226,8 @@ class Config(Spec):
         if self.likelihood != "none":
             names += ["log_likelihood_train", "log_partition"]
             names += ["log_likelihood_test"] * bool(getattr(self.data, "test_fraction", 0))
-            names += ["log_likelihood"] if self.likelihood == "exact" else ["effective_chains"]
+            names += ["log_likelihood"] * (self.likelihood == "exact")
+            names += ["effective_chains"] * isinstance(self.likelihood, Levels)
         return tuple(names)
 
     def check(self, scenario):
@@ -234,8 +256,12 @@ class Config(Spec):
                           "terms; use {levels: 1000, chains: 200}, or none")  # fmt: skip
         if isinstance(self.likelihood, Levels) and not getattr(scenario.dynamics, "draws", False):
             yield Problem(("likelihood",), "annealing needs dynamics heat_bath; use it, or likelihood: none")
-        if self.likelihood != "none" and getattr(system, "sampled_hidden", False):
-            yield Problem(("likelihood",), f"{system.kind!r} has too many hidden units to sum them out; use none")
+        if isinstance(self.likelihood, Guesses):
+            if not getattr(system, "infers", False):
+                yield Problem(("likelihood",), f"{system.kind!r} guesses no hidden part; use exact, or none")
+        elif self.likelihood != "none" and getattr(system, "sampled_hidden", False):
+            use = "{guesses: 500}" if getattr(system, "infers", False) else "none"
+            yield Problem(("likelihood",), f"{system.kind!r} has a hidden part that cannot be summed out; use {use}")
 
     def build(self, system) -> Data:
         """The task."""
@@ -247,5 +273,5 @@ class Config(Spec):
         return Data(
             jnp.asarray(samples.train, float), jnp.asarray(samples.test, float), jnp.asarray(given), samples.shape,
             self.data.values, self.start, annealing and (annealing.levels, annealing.chains),
-            self.likelihood == "exact",
+            self.likelihood == "exact", self.likelihood.guesses if isinstance(self.likelihood, Guesses) else 0,
         )  # fmt: skip
