@@ -89,7 +89,7 @@ def test_symmetry_breaking_at_the_ends_of_the_family():
     assert speciation.breaking_signal(1.0) == pytest.approx(np.sqrt(np.sqrt(2) - 1))
     assert speciation.breaking_time(1e9) == pytest.approx(np.log(2) / 2, abs=1e-9)
     assert speciation.breaking_time(0.0) == np.inf
-    assert all(speciation.linear_coefficient(np.array([0.01, 0.5, 0.99]), 0.0) > 0)
+    assert np.all(speciation.linear_coefficient(np.array([0.01, 0.5, 0.99]), 0.0) > 0)
     # variance-preserving time at which e^{−∫β/2} = θ_c, β from 0.1 to 20
     theta = speciation.breaking_signal(1.0)
     s = (-0.1 + np.sqrt(0.01 - 4 * 19.9 * np.log(theta))) / 19.9

@@ -19,7 +19,7 @@ Source: [biroli2024]; symmetry breaking of two points [raya2023]. Times are thos
 import numpy as np
 from jaxtyping import Float
 
-Times = Float[np.ndarray, "*time"]
+Times = Float[np.ndarray, "*time"] | float
 
 
 def speciation_time(largest_variance: float) -> float:
