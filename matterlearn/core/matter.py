@@ -20,10 +20,15 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | dynamics | curved | it moves states on curved spaces (``AbstractSystem.displace``) | no |
 | dynamics | conserving | the numbers of each discrete value never change | no |
 | dynamics | stationary | the law of long runs, ``"boltzmann"`` or ``"none"`` | ``"boltzmann"`` |
+| dynamics | independent | every step is an independent sample; moves systems that draw them, and no others | no |
+| rule | infers | it guesses what is hidden with the system's encoder, not with the dynamics | no |
 | rule | trains | kinds of matter that it can train (a tuple) | all |
 | system | positions | its state has a ``position`` | yes, if continuous |
 | system | curved | its state has rotations, and lives on a curved space | no |
 | system | embeds | it maps two views of a thing to features (``joint_embedding``) | no |
+| system | draws_samples | it draws independent samples at kT_ref (``core.field.AbstractGenerative``) | no |
+| system | infers | it has an encoder that guesses its latent variables (``core.latent``) | no |
+| system | sampled_hidden | it has a hidden part that has no closed form, and must be sampled | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """

@@ -10,8 +10,9 @@ example, and a field with several gives several variants, for instance all pairs
 
 A Config says what its matter is, or moves: ``matter: ClassVar[str] = "discrete"`` is held to the checks of discrete
 matter, its kernel against its energy, its dynamics against exact enumeration; ``"network"`` likewise; dynamics of
-``"reactions"`` against Poisson laws. Derivatives are tested in double precision, statistics with fixed seeds against
-|z| < 4. A failed check is an AssertionError that says what is wrong.
+``"reactions"`` against Poisson laws; what ``draws_samples`` has to draw them from exp(−E). Derivatives are tested in
+double precision, statistics with fixed seeds against |z| < 4. A failed check is an
+AssertionError that says what is wrong.
 """
 
 from matterlearn.testing._dispatch import (

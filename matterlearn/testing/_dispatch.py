@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from matterlearn.core.matter import matter
+from matterlearn.testing.denoising import REVERSE_DYNAMICS_CHECKS
+from matterlearn.testing.direct import DIRECT_DYNAMICS_CHECKS, DIRECT_SYSTEM_CHECKS
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase, discrete_case
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
 from matterlearn.testing.networks import NETWORK_DYNAMICS_CHECKS, NETWORK_SYSTEM_CHECKS, network_case
@@ -27,7 +29,8 @@ DYNAMICS = {
 
 def system_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a :func:`system_case`."""
-    return SYSTEMS[matter(config)][1]
+    drawn = DIRECT_SYSTEM_CHECKS if getattr(config, "draws_samples", False) else ()
+    return SYSTEMS[matter(config)][1] + drawn
 
 
 def system_case(config: Any) -> SystemCase | DiscreteCase:
@@ -37,7 +40,9 @@ def system_case(config: Any) -> SystemCase | DiscreteCase:
 
 def dynamics_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a dynamics' Config."""
-    return DYNAMICS[matter(config)]
+    if getattr(config, "reverses", False):
+        return REVERSE_DYNAMICS_CHECKS
+    return DIRECT_DYNAMICS_CHECKS if getattr(config, "independent", False) else DYNAMICS[matter(config)]
 
 
 def check_system(config: Any) -> None:
