@@ -49,4 +49,4 @@ def jensen_shannon(
 def jensen_shannon_of_shift(shift: float) -> float:
     """JSD of N(0, 1) and N(shift, 1), nat."""
     low, high = min(0.0, shift) - REACH, max(0.0, shift) + REACH
-    return jensen_shannon(stats.norm.pdf, lambda x: float(stats.norm.pdf(x - shift)), low, high)
+    return jensen_shannon(lambda x: float(stats.norm.pdf(x)), lambda x: float(stats.norm.pdf(x - shift)), low, high)
