@@ -30,10 +30,11 @@ def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.Dat
         nodes = {name: tree[group].to_dataset() for name, tree in trees.items() if _has(tree, group)}
         if nodes:
             names = xr.Variable("variant", np.array(list(nodes)))
-            found[place] = _once(xr.concat(
+            together = _once(xr.concat(
                 [_light(node) for node in nodes.values()], dim=names, data_vars="all", coords="minimal",
                 compat="override", join="outer", combine_attrs="override",
             ))  # fmt: skip
+            found[place] = together.reindex(variant=list(trees))  # not all variants learn
     return xr.DataTree.from_dict(found)
 
 

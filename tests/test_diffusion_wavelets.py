@@ -84,7 +84,7 @@ def test_random_walk_detail_variances_by_sampling_the_covariance(x64):
 
 @pytest.mark.parametrize(
     ("shape", "name", "depth", "words"),
-    [((7, 8), "haar", None, "multiples of 2"), ((12,), "haar", 3, "depth=2"), ((8,), "bior2.2", None, "orthogonal")],
+    [((7, 8), "haar", None, "multiples of 2"), ((12,), "haar", 3, "only 2 times"), ((8,), "bior2.2", 1, "orthogonal")],
 )
 def test_bad_input_names_the_fix(shape, name, depth, words):
     with pytest.raises(ValueError, match=words):

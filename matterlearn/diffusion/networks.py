@@ -74,7 +74,10 @@ def convolution(key, channels: int, output: int, edges: str, *, constant: bool, 
 
 
 class BiasFreeNetwork(eqx.Module):
-    """Rectified convolutions without constants: f(y) = J_f(y) y, whatever the noise level."""
+    """Rectified convolutions without constants: f(y) = J_f(y) y, whatever the noise level.
+
+    What they find is the noise, which is taken away: little noise needs little change.
+    """
 
     layers: tuple[Convolution, ...]
 
@@ -82,7 +85,7 @@ class BiasFreeNetwork(eqx.Module):
         h = x[:, :, None]
         for layer in self.layers[:-1]:
             h = jax.nn.relu(layer(h))
-        return self.layers[-1](h)[:, :, 0]
+        return x - self.layers[-1](h)[:, :, 0]
 
 
 def bias_free_network(key: Key[Array, ""], *, width: int, depth: int, edges: str) -> BiasFreeNetwork:

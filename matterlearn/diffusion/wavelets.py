@@ -21,14 +21,13 @@ Example:
     [3, 2, 1, 1]
 """
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from matterlearn.core.wavelet_filters import coarse_filter, halvings, wavelet_complaint
 from matterlearn.diffusion.bases import AbstractBasis, Data
 
 
@@ -106,37 +105,15 @@ def wavelet_basis(shape: tuple[int, ...], name: str = "haar", depth: int | None 
     2
     >>> wavelet_basis((6,), depth=2)
     Traceback (most recent call last):
-    ValueError: sides (6,) cannot be halved 2 times; crop or pad them to multiples of 4, or use depth=1
+    ValueError: sides (6,) cannot be halved 2 times: crop or pad them to multiples of 4, or halve them only 1 time
     >>> wavelet_basis((8, 7))
     Traceback (most recent call last):
-    ValueError: sides (8, 7) cannot be halved 1 times; crop or pad them to multiples of 2
+    ValueError: sides (8, 7) cannot be halved 1 time: crop or pad them to multiples of 2
     """
-    low = _orthogonal_filter(name)
-    if low is None:
-        raise ValueError(f"wavelet {name!r} is not one of PyWavelets' orthogonal ones; use haar, db2, db3, … or sym4")
-    common = math.gcd(*shape)
-    possible = (common & -common).bit_length() - 1
-    asked = max(possible, 1) if depth is None else depth
-    if asked > possible:
-        instead = f", or use depth={possible}" if possible else ""
-        raise ValueError(
-            f"sides {shape} cannot be halved {asked} times; crop or pad them to multiples of {2**asked}{instead}"
-        )
+    wrong = wavelet_complaint(tuple(shape), name, depth)
+    if wrong:
+        raise ValueError(wrong)
+    low = coarse_filter(name)
     high = low[::-1] * (-1.0) ** np.arange(len(low))
-    return WaveletBasis(tuple(shape), asked, (tuple(low.tolist()), tuple(high.tolist())))
-
-
-def _orthogonal_filter(name: str) -> Float[np.ndarray, " tap"] | None:
-    """The coarse filter, orthonormal to the last digit, or ``None`` if there is no orthogonal wavelet of this name.
-
-    Tables of filters have twelve digits; a step of Newton's method for Σ_n h_n h_{n+2k} = δ_k finds the others.
-    """
-    import pywt
-
-    if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:  # pyright: ignore[reportAttributeAccessIssue]  # noqa: E501
-        return None
-    low = np.array(pywt.Wavelet(name).dec_lo[::-1])  # pyright: ignore[reportAttributeAccessIssue]
-    padded = np.pad(low, len(low))
-    later, earlier = ([padded[len(low) + s * k :][: len(low)] for k in range(0, len(low), 2)] for s in (1, -1))
-    excess = np.array(later) @ low - np.eye(len(low) // 2)[0]
-    return low - np.linalg.lstsq(np.add(later, earlier), excess)[0]
+    filters = tuple(low.tolist()), tuple(high.tolist())
+    return WaveletBasis(tuple(shape), halvings(shape) if depth is None else depth, filters)

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from matterlearn.spec import Spec
+from matterlearn.systems._denoiser_specs import Threshold, Wiener
 
 Shape = tuple[int, ...]
 
@@ -224,5 +225,6 @@ class Blind(Spec):
 
 
 Score = Annotated[
-    GaussianLaw | Clusters | CurieWeiss | Empirical | Linear | Fitted | Blind, Field(discriminator="kind")
+    GaussianLaw | Clusters | CurieWeiss | Empirical | Linear | Wiener | Threshold | Fitted | Blind,
+    Field(discriminator="kind"),
 ]
