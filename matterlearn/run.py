@@ -69,8 +69,8 @@ def build(scenario: Scenario | str | Path | dict) -> Experiment:
     real = scenario.realise()
     system = real.system.build(jax.random.fold_in(jax.random.key(real.run.seed), 0))
     task = (real.task or _free_task()).build(system)
-    if task.samples is not None and hasattr(real.system, "inform"):
-        system = real.system.inform(system, task.samples)
+    if task.training_samples is not None and hasattr(real.system, "inform"):
+        system = real.system.inform(system, task.training_samples)
     observables = tuple(o.build(system, task) for o in real.observe)
     return Experiment(real, system, real.dynamics.build(), task, observables)
 

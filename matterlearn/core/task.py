@@ -83,7 +83,7 @@ class AbstractTask(eqx.Module):
         """How many memories there are."""
 
     @property
-    def samples(self) -> Float[Array, "sample entry"] | None:
+    def training_samples(self) -> Float[Array, "sample entry"] | None:
         """Training samples, for systems that take more than couplings from them. Default: none."""
         return None
 

@@ -46,6 +46,7 @@ def flow_log_density(score: AbstractScore, x: Data, start: Time) -> Float[Array,
     found = diffrax.diffeqsolve(
         diffrax.ODETerm(slope), diffrax.Tsit5(), start, score.end, None, (x, jnp.zeros((), x.dtype)),
         stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance), max_steps=MOST_STEPS, throw=False,
+        adjoint=diffrax.DirectAdjoint(),  # forces and curvatures of such energies are derived twice
     )  # fmt: skip
     assert found.ys is not None  # saved at the end
     late, gained = (leaf[0] for leaf in found.ys)

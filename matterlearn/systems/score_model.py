@@ -104,20 +104,19 @@ class Config(Spec):
     denoises: ClassVar[bool] = True
     pattern_values: ClassVar[int] = 0
     exact: ClassVar[bool] = True
-    shape: list[int] = Field(min_length=1, max_length=3, description="of a sample", examples=[[2], [4, 4], [4, 4]])
+    shape: list[int] = Field(min_length=1, max_length=3, description="of a sample", examples=[[2]])
     process: Process = Field(
         description="how data become noise",
-        examples=[{"kind": "ornstein_uhlenbeck"}, {"kind": "noise_level"}, {"kind": "variance_preserving"}],
+        examples=[{"kind": "ornstein_uhlenbeck"}],
     )
     score: Score = Field(
         description="how noise becomes data",
         examples=[
             {"kind": "clusters", "means": [[1.0], [-1.0]]},
-            {"kind": "blind", "width": 3, "depth": 2},
-            {"kind": "fitted", "network": {"kind": "u_net", "width": 2, "depth": 2}},
+            {"kind": "fitted", "network": {"kind": "perceptron", "width": 3, "depth": 1}},
         ],
     )
-    end: float = Field(gt=0, description="time at which reverse processes start", examples=[3.0, 4.0, 1.0])
+    end: float = Field(gt=0, description="time at which reverse processes start", examples=[3.0])
     start: float = Field(
         default=1e-3, gt=0, description="time of the likelihood, and of the least noise that is learned"
     )
@@ -143,7 +142,7 @@ class Config(Spec):
             yield Problem(("end",), late)
         if self.start >= self.end:
             yield Problem(("start",), f"should come before the end {self.end:g}")
-        if self.score.kind in ("empirical", "linear") and where is None:
+        if self.score.kind in ("empirical", "linear", "wiener") and where is None:
             yield Problem(("score",), f"a score that is {self.score.kind} needs samples: use task data")
         yield from self._check_pair()
 
@@ -151,7 +150,7 @@ class Config(Spec):
         """Scores that know one noise level for all components, or keep the signal."""
         matched = getattr(self.process, "noise", "") == "matched"
         own = matched or self.process.kind in ("scale_by_scale", "heat_conduction")
-        if self.score.kind in ("curie_weiss", "linear") and own:
+        if self.score.kind in ("curie_weiss", "linear", "wiener", "threshold") and own:
             yield Problem(("score",), f"{self.score.kind} needs the same noise in all components: use a white process")
         if self.score.kind == "blind" and self.process.kind not in ("noise_level", "variance_exploding"):
             yield Problem(("process",), "a blind denoiser needs a process that keeps the signal: use noise_level")

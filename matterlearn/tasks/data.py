@@ -61,8 +61,8 @@ class Data(AbstractTask):
     guesses: int = eqx.field(static=True)
 
     @property
-    def samples(self):
-        """Training samples."""
+    def training_samples(self):
+        """All of them."""
         return self.train
 
     @property

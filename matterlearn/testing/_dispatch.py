@@ -8,6 +8,7 @@ from matterlearn.testing.denoising import REVERSE_DYNAMICS_CHECKS
 from matterlearn.testing.direct import DIRECT_DYNAMICS_CHECKS, DIRECT_SYSTEM_CHECKS
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase, discrete_case
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
+from matterlearn.testing.fields import FIELD_DYNAMICS_CHECKS
 from matterlearn.testing.networks import NETWORK_DYNAMICS_CHECKS, NETWORK_SYSTEM_CHECKS, network_case
 from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYSTEM_CHECKS
 from matterlearn.testing.samplers import SAMPLER_CHECKS
@@ -42,6 +43,8 @@ def dynamics_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a dynamics' Config."""
     if getattr(config, "reverses", False):
         return REVERSE_DYNAMICS_CHECKS
+    if getattr(config, "flips_signs", False):
+        return FIELD_DYNAMICS_CHECKS
     return DIRECT_DYNAMICS_CHECKS if getattr(config, "independent", False) else DYNAMICS[matter(config)]
 
 
