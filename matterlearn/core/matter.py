@@ -21,6 +21,7 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | dynamics | conserving | the numbers of each discrete value never change | no |
 | dynamics | stationary | the law of long runs, ``"boltzmann"`` or ``"none"`` | ``"boltzmann"`` |
 | dynamics | independent | every step is an independent sample; moves systems that draw them, and no others | no |
+| dynamics | flips_signs | it moves lattice fields and flips their signs, and moves no others | no |
 | rule | infers | it guesses what is hidden with the system's encoder, not with the dynamics | no |
 | rule | trains | kinds of matter that it can train (a tuple) | all |
 | system | positions | its state has a ``position`` | yes, if continuous |
@@ -29,6 +30,7 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | system | draws_samples | it draws independent samples at kT_ref (``core.field.AbstractGenerative``) | no |
 | system | infers | it has an encoder that guesses its latent variables (``core.latent``) | no |
 | system | sampled_hidden | it has a hidden part that has no closed form, and must be sampled | no |
+| system | embedded_spins | a lattice field with ``hopping`` and ``site_energy`` (``core.lattice_action``) | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """

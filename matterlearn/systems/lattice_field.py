@@ -25,6 +25,7 @@ import math
 from typing import Annotated, ClassVar, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from pydantic import Field
@@ -56,6 +57,11 @@ class LatticeField(AbstractField):
         """The action, kT_ref."""
         del neighbors
         return jnp.sum(self.site_energy(x.field)) - self.hopping * bond_products(x.field)
+
+    def init_state(self, key) -> FieldState:
+        """White noise, about as wide as fluctuations of a single site at kT_ref."""
+        width = 1 / jnp.sqrt(2 * jnp.maximum(self.quadratic, 0.0) + 4 * jnp.sqrt(jnp.maximum(self.quartic, SMALLEST)))
+        return FieldState(width * jax.random.normal(key, self.shape))
 
     def constrain(self) -> "LatticeField":
         """λ ≥ 10⁻³, so that Z exists."""

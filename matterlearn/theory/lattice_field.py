@@ -98,8 +98,8 @@ class Exact(NamedTuple):
 def single_site(action: Action, *, reach: float = 8.0, points: int = 4001) -> Exact:
     """One site without bonds, by quadrature; J is not used.
 
-    >>> round(single_site(Action(4.0, 0.0, 8.0)).log_partition, 6)
-    -0.301985
+    >>> round(single_site(Action(-4.0, 0.0, 8.0)).log_partition, 6)
+    0.733749
     """
     phi = np.linspace(-reach, reach, points) / max(action.quartic, 1e-3) ** 0.25
     weight = np.exp(-action.quadratic * phi**2 - action.quartic * phi**4)
