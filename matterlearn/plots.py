@@ -28,6 +28,7 @@ from matterlearn import (
     plots_cascade,
     plots_clumps,
     plots_couplings,
+    plots_denoising,
     plots_design,
     plots_energy,
     plots_inverse,
@@ -70,6 +71,9 @@ def figures(tree: xr.DataTree, directory: str | Path) -> list[Path]:
 DRAWINGS = (
     Drawing("comparison", plots_variants.comparison, "Variants of the scenario side by side: what was recorded while "
             "learning, and what they ended with, mean ± standard error over replicas."),
+    Drawing("denoising", plots_denoising.denoising, "Denoisers: peak signal-to-noise ratio against the noise level, "
+            "mean ± standard error over samples, and its gain over noisy ones. Crosses: closed forms; black: bounds."),
+    Drawing("denoised", plots_denoising.pictures, "Samples that were held out: clean, noisy, and denoised."),
     Drawing("snapshots", snapshots.snapshots,
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),
