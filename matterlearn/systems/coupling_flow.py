@@ -113,7 +113,7 @@ class Config(GenerativeSpec):
     width: int = Field(default=64, ge=1, le=10_000, description="units of a hidden layer of the networks", examples=[5])
     depth: int = Field(default=2, ge=1, le=9, description="hidden layers of the networks", examples=[1])
     activation: Literal["tanh", "softplus", "silu"] = Field(default="silu", description="of hidden units")
-    bound: float = Field(default=3.0, gt=0, description="c, largest logarithm of a layer's scale")
+    bound: float = Field(default=1.0, gt=0, description="c, largest logarithm of a layer's scale")
 
     def check(self, scenario):
         """What is passed on and what is changed are both more than nothing; ln Z is known at this temperature."""
