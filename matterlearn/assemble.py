@@ -88,7 +88,8 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
         summary = observable.summary(values, {name: label.values for name, label in recall.labels.items()})
         variables += [Variable(**s._asdict(), coords=_own(observable, s.dims)) for s in summary]
     for reference in experiment.task.references(system, experiment.dynamics):
-        variables += [Variable(**reference._asdict()), *_deviation(reference, variables)]
+        labelled = Variable(**reference._asdict(), coords=_own(experiment.task, reference.dims))
+        variables += [labelled, *_deviation(reference, variables)]
     labels = [
         Variable(name, ("replica",), label.values, label.units, label.long_name)
         for name, label in recall.labels.items()
@@ -97,9 +98,9 @@ def _observables(experiment, system, recall, recalled, variables: list) -> Group
     return Group(variables, {"replica": np.arange(n), **{v.name: v for v in labels}})
 
 
-def _own(observable, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those of an observable's labels that belong to these axes."""
-    return {name: labels for name, labels in observable.coords().items() if name in dims}
+def _own(measured, dims: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of the labels of an observable, or of a task, that belong to these axes."""
+    return {name: labels for name, labels in measured.coords().items() if name in dims}
 
 
 def _deviation(reference, variables: list) -> list[Variable]:

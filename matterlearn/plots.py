@@ -30,6 +30,7 @@ from matterlearn import (
     plots_couplings,
     plots_denoising,
     plots_design,
+    plots_diffusion,
     plots_energy,
     plots_inverse,
     plots_networks,
@@ -74,6 +75,14 @@ DRAWINGS = (
     Drawing("denoising", plots_denoising.denoising, "Denoisers: peak signal-to-noise ratio against the noise level, "
             "mean ± standard error over samples, and its gain over noisy ones. Crosses: closed forms; black: bounds."),
     Drawing("denoised", plots_denoising.pictures, "Samples that were held out: clean, noisy, and denoised."),
+    Drawing("clones", plots_diffusion.clones, "How often two reverse trajectories from one noisy sample end in the same "
+            "class, mean ± standard error over pairs. Dashed: theory; dotted: speciation times."),
+    Drawing("collapse", plots_diffusion.collapse, "Empirical score: excess entropy, and participation ratio of the "
+            "training samples, mean ± standard error over noisy samples. Lines: theory; dotted: collapse times."),
+    Drawing("score_errors", plots_diffusion.score_errors, "Errors of scores against the perfect one, and of the width "
+            "of samples, with standard errors. Dashed: exact; dotted: limit of many entries."),
+    Drawing("magnets", plots_diffusion.magnets, "Curie and Weiss's magnet by reverse diffusion: second moment and law "
+            "of the magnetisation beside the exact ones, and the potential in which it decides."),
     Drawing("snapshots", snapshots.snapshots,
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),

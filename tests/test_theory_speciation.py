@@ -69,6 +69,46 @@ def test_excess_entropy(d, t, value):
     assert float(speciation.excess_entropy(t, 20_000, d)) == pytest.approx(value, abs=6e-4)
 
 
+@pytest.mark.parametrize(("d", "n"), [(32, 300), (64, 1000)])
+def test_excess_entropy_of_finite_size_against_samples(d, n):
+    """Above the collapse within 4 standard errors of E[−ln w]; the limit of many entries is 10 of them away.
+
+    Samples are drawn anew for every noisy sample, so that draws are independent.
+    """
+    rng = np.random.default_rng(0)
+    t, draws = 1.5, 600
+    decay, noise = np.exp(-t), np.sqrt(1 - np.exp(-2 * t))
+    entropy = np.empty(draws)
+    for k in range(draws):
+        a = rng.choice([-1, 1], n)[:, None] + rng.normal(size=(n, d))
+        x = decay * a[0] + noise * rng.normal(size=d)
+        logs = -((x - decay * a) ** 2).sum(1) / (2 * noise**2)
+        entropy[k] = np.logaddexp.reduce(logs) - logs[0]
+    found, error = entropy.mean() / np.log(n), entropy.std() / np.sqrt(draws) / np.log(n)
+    assert t > 1.2 * speciation.collapse_time(n, d)
+    assert abs(found - speciation.excess_entropy_finite(t, n, d, mean=1.0)) < 4 * error
+    assert speciation.excess_entropy(t, n, d) - found > 6 * error
+
+
+def test_excess_entropy_of_finite_size_at_its_ends():
+    assert speciation.excess_entropy_finite(9.0, 500, 64, mean=1.0) == pytest.approx(1.0, abs=1e-3)
+    assert speciation.excess_entropy_finite(0.1, 500, 64) == pytest.approx(0.0, abs=1e-3)
+    # one cluster has ln 2/ln n more than two far ones
+    one, two = (speciation.excess_entropy_finite(2.8, 10**6, 1000, mean=m) for m in (0.0, 20.0))
+    assert one - two == pytest.approx(np.log(2) / np.log(10**6), rel=0.01)
+
+
+def test_excess_entropy_of_finite_size_explains_published_simulations():
+    """Their errors are not known; what is left of the deviation from the limit is a quarter of it."""
+    published = [
+        (256, 1.728, 0.523), (256, 2.12, 0.750), (256, 2.512, 0.869), (1024, 2.12, 0.257), (1024, 2.512, 0.588),
+        (1024, 2.904, 0.785), (4096, 2.904, 0.328), (4096, 3.296, 0.642),
+    ]  # fmt: skip
+    finite = [speciation.excess_entropy_finite(t, 20_000, d, mean=1.0) - f for d, t, f in published]
+    limit = [float(speciation.excess_entropy(t, 20_000, d)) - f for d, t, f in published]
+    assert np.linalg.norm(finite) < np.linalg.norm(limit) / 4
+
+
 def test_points_needed_against_collapse():
     found = [speciation.samples_needed(0.5, d) for d in (10, 50, 100)]
     assert found == pytest.approx([9.9, 9.55e4, 9.12e9], rel=2e-3)
