@@ -24,8 +24,9 @@ from scipy.integrate import simpson
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-RELAX = 100  # rounds before the first sample: many times the memory of a cluster update below 64 x 64
-APART = 10  # rounds between samples of one chain
+SWEEPS = 5  # Metropolis sweeps of a round: sizes of weakly coupled fields are slower than signs
+RELAX = 60  # rounds before the first sample
+APART = 20  # rounds between samples of one chain
 CHAINS = 1000
 
 
@@ -192,7 +193,7 @@ def samples(
 ) -> Float[np.ndarray, "sample *site"]:  # fmt: skip
     """Nearly independent configurations, from many chains; those of one chain are ``apart`` rounds from each other.
 
-    One round is a Metropolis sweep of every site and an update of all clusters of signs, which are flipped with
+    One round is SWEEPS Metropolis sweeps of every site and an update of all clusters of signs, which are flipped with
     probability ½; a bond joins sites with probability 1 − exp(−2Jφ_iφ_j) where Jφ_iφ_j > 0. Samples come in the order
     of chains, neighbours in that order from different chains.
     """
@@ -202,7 +203,8 @@ def samples(
     colours = _colours(shape)
     kept = []
     for number in range(relax + apart * (-(-count // chains) - 1) + 1):
-        _sweep(rng, field, action, colours, scale)
+        for _ in range(SWEEPS):
+            field = _sweep(rng, field, action, colours, scale)
         field = _flip_clusters(rng, field, action.hopping)
         if number >= relax and (number - relax) % apart == 0:
             kept.append(field.copy())
@@ -216,23 +218,24 @@ def _rms_square(action: Action) -> float:
 
 
 def _colours(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Sites by colour, as flat indices: two colours, or more where a side is odd; no two neighbours share one."""
+    """Masks of sites of one colour: two colours, or more where a side is odd; no two neighbours share one."""
     ticks = [np.where((n % 2) & (np.arange(n) == n - 1), 2, np.arange(n) % 2) for n in shape]
     label = np.sum(np.meshgrid(*ticks, indexing="ij"), axis=0) % (2 if all(n % 2 == 0 for n in shape) else 3)
-    return [np.flatnonzero(label == colour) for colour in np.unique(label)]
+    return [label == colour for colour in np.unique(label)]
 
 
-def _sweep(rng, field, action: Action, colours, scale: float) -> None:
-    """One Metropolis attempt per site, in place; all sites of a colour at once."""
-    flat = field.reshape(len(field), -1)  # a view
+def _sweep(rng, field, action: Action, colours, scale: float):
+    """One Metropolis attempt per site; all sites of a colour at once."""
+    move = scale * rng.standard_normal(field.shape)
+    moved, room = field + move, rng.standard_exponential(field.shape)
+    for phi, sign in ((moved, -1.0), (field, 1.0)):
+        square = phi**2
+        room += sign * square * (action.quadratic + action.quartic * square)
+    move *= -action.hopping
     for sites in colours:
-        near = np.sum([np.roll(field, step, axis) for axis in range(1, field.ndim) for step in (1, -1)], axis=0)
-        pull = action.hopping * near.reshape(len(field), -1)[:, sites]
-        old = flat[:, sites]
-        new = old + scale * rng.normal(size=old.shape)
-        cost = [action.quadratic * phi**2 + action.quartic * phi**4 - pull * phi for phi in (old, new)]
-        accept = rng.exponential(size=old.shape) > cost[1] - cost[0]
-        flat[:, sites] = np.where(accept, new, old)
+        near = sum(np.roll(field, step, axis) for axis in range(1, field.ndim) for step in (1, -1))
+        field = np.where(sites & (move * near <= room), moved, field)
+    return field
 
 
 def _flip_clusters(rng, field, hopping: float):
