@@ -75,7 +75,7 @@ DRAWINGS = (
     Drawing("denoising", plots_denoising.denoising, "Denoisers: peak signal-to-noise ratio against the noise level, "
             "mean ± standard error over samples, and its gain over noisy ones. Crosses: closed forms; black: bounds."),
     Drawing("denoised", plots_denoising.pictures, "Samples that were held out: clean, noisy, and denoised."),
-    Drawing("clones", plots_diffusion.clones, "How often two reverse trajectories from one noisy sample end in the same "
+    Drawing("clones", plots_diffusion.clones, "How often two reverse trajectories from one noisy sample end in one "
             "class, mean ± standard error over pairs. Dashed: theory; dotted: speciation times."),
     Drawing("collapse", plots_diffusion.collapse, "Empirical score: excess entropy, and participation ratio of the "
             "training samples, mean ± standard error over noisy samples. Lines: theory; dotted: collapse times."),

@@ -132,6 +132,10 @@ class AbstractTask(eqx.Module):
         del system, dynamics
         return []
 
+    def coords(self) -> dict[str, np.ndarray]:
+        """Labels of the axes that :meth:`references` have. Default: none."""
+        return {}
+
     def groups(self, system: AbstractSystem) -> dict[str, list[Summary]]:
         """What is stored, by group of the results: ``memories``, and ideal ``couplings`` to compare with."""
         del system

@@ -1,4 +1,4 @@
-"""Data sets to learn from: digits, patches of photographs, bars and stripes, points in the plane, rows of a scenario.
+"""Data sets to learn from: digits, patches of photographs, smooth images, bars and stripes, points, rows of a scenario.
 
 Every source says how many entries a sample has and which values they take (0 for real numbers), draws the same samples
 every time, and gives them a shape to be drawn in.
@@ -11,6 +11,9 @@ from jaxtyping import Float
 from pydantic import Field
 
 from matterlearn.spec import Spec
+from matterlearn.tasks._fields import FreeField, LatticeField
+from matterlearn.tasks._laws import Magnet, Normal, NormalClusters
+from matterlearn.tasks._smooth import Smooth
 
 
 class Samples(NamedTuple):
@@ -183,11 +186,17 @@ class Rows(Spec):
         return Samples(rows, rows[:0], (rows.shape[1],))
 
 
-Source = Annotated[Digits | Patches | BarsAndStripes | Points | Rows, Field(discriminator="source")]
+Source = Annotated[
+    Digits | Patches | BarsAndStripes | Points | Smooth | Rows | Normal | NormalClusters | Magnet
+    | LatticeField | FreeField,
+    Field(discriminator="source"),
+]  # fmt: skip
 
 
 def complaint(source) -> str | None:
     """What is wrong with the data themselves."""
+    if hasattr(source, "complaint"):
+        return source.complaint()
     if not isinstance(source, Rows):
         return None
     if any(len(row) != source.size for row in source.rows):
