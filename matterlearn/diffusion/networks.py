@@ -43,6 +43,7 @@ class PerceptronNetwork(eqx.Module):
         return self.perceptron(jnp.concatenate([x.ravel(), embed(level)])).reshape(x.shape)
 
 
+@eqx.filter_jit  # eagerly, every shape of weights would be compiled on its own
 def perceptron_network(key: Key[Array, ""], shape: tuple[int, ...], *, width: int, depth: int) -> PerceptronNetwork:
     """With so many hidden layers of this width."""
     size = math.prod(shape)
@@ -88,12 +89,14 @@ class BiasFreeNetwork(eqx.Module):
         return x - self.layers[-1](h)[:, :, 0]
 
 
+@eqx.filter_jit
 def bias_free_network(key: Key[Array, ""], *, width: int, depth: int, edges: str) -> BiasFreeNetwork:
     """With so many hidden layers of ``width`` channels."""
     sizes = [1, *[width] * depth, 1]
     keys = jax.random.split(key, depth + 1)
-    pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
-    return BiasFreeNetwork(tuple(convolution(k, m, n, edges, constant=False) for k, m, n in pairs))
+    gains = [2.0] * depth + [0.0]
+    drawn = zip(keys, sizes[:-1], sizes[1:], gains, strict=True)
+    return BiasFreeNetwork(tuple(convolution(k, m, n, edges, constant=False, gain=g) for k, m, n, g in drawn))
 
 
 class Block(eqx.Module):
@@ -139,6 +142,7 @@ class UNet(eqx.Module):
         return self.last(h)[:, :, 0]
 
 
+@eqx.filter_jit
 def u_net(key: Key[Array, ""], shape: tuple[int, int], *, width: int, depth: int, edges: str) -> UNet:
     """With ``depth`` scales; the channels double from one to the next.
 
