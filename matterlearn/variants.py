@@ -2,6 +2,7 @@
 
     /variants            what recall measured, and what theory says of it
     /variants/learning   what was recorded while learning; couplings are left to the variants' own files
+    /variants/memories   what was stored, if it is the same in all variants
 
 Every variant is a run of its own, in a folder of its own, with its own report. What only some of them measured is NaN
 in the others. No jax.
@@ -35,6 +36,9 @@ def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.Dat
                 compat="override", join="outer", combine_attrs="override",
             ))  # fmt: skip
             found[place] = together.reindex(variant=list(trees))  # not all variants learn
+    stored = [tree["/memories"].to_dataset(inherit=False) for tree in trees.values() if _has(tree, "/memories")]
+    if len(stored) == len(trees) and all(one.equals(stored[0]) for one in stored):
+        found["/variants/memories"] = _light(stored[0])
     return xr.DataTree.from_dict(found)
 
 

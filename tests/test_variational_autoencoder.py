@@ -167,18 +167,18 @@ def test_learning_finds_the_optimum():
 
 @in_double
 def test_more_guesses_tighten_the_bound():
-    """L_1 < L_8 < ln p of the linear model with a wide guess, which is exact; L_20000 meets it."""
+    """Guesses twice as wide lose 3/2 − ln 2 for each code in L_1, less in L_8, and nothing in L_20000."""
     system = best()
     wide = eqx.tree_at(lambda s: s.encoder.layers[0].bias, system, replace_fn=lambda b: b.at[2:].add(np.log(2)))
     exact = stats.multivariate_normal(
         DATA.mean(0), ppca.loadings(COVARIANCE, 2) @ ppca.loadings(COVARIANCE, 2).T
         + ppca.noise_variance(COVARIANCE, 2) * np.eye(4)
     ).logpdf(DATA)  # fmt: skip
-    found = {k: np.asarray(importance_weighted(jax.random.key(4), wide, jnp.asarray(DATA), k)) for k in (1, 8)}
-    gaps = {k: exact - each for k, each in found.items()}
-    for k in (1, 8):
-        assert gaps[k].mean() > 4 * gaps[k].std(ddof=1) / np.sqrt(len(DATA))
-    assert gaps[1].mean() > 5 * gaps[8].mean()
+    again = jnp.asarray(np.tile(DATA, (20, 1)))
+    one, few = (np.tile(exact, 20) - importance_weighted(jax.random.key(4), wide, again, k) for k in (1, 8))
+    error = [float(jnp.std(gap)) / np.sqrt(len(again)) for gap in (one, few)]
+    assert abs(jnp.mean(one) - 2 * (1.5 - np.log(2))) < 4 * error[0]
+    assert 4 * error[1] < jnp.mean(few) < 0.2 * jnp.mean(one)
     many = np.asarray(importance_weighted(jax.random.key(5), wide, jnp.asarray(DATA[:5]), 20_000))
     np.testing.assert_allclose(many, exact[:5], atol=0.05)
     right = np.asarray(importance_weighted(jax.random.key(6), system, jnp.asarray(DATA), 1))
