@@ -49,5 +49,5 @@ class Config(FieldSpec):
         size, mean = shells(system.shape)
         return FieldStatistics(
             "waves", ("wavenumber",), "1", "power of the field's waves", self.every, training_fields(system, task),
-            self.discard, lambda field: spectrum(field, mean), lambda power: (power,), REPORTED, tuple(size),
+            self.discard, lambda field: spectrum(field, mean), lambda power: (power,), REPORTED, tuple(size.tolist()),
         )  # fmt: skip
