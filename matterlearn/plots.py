@@ -32,6 +32,8 @@ from matterlearn import (
     plots_design,
     plots_diffusion,
     plots_energy,
+    plots_fields,
+    plots_generative,
     plots_inverse,
     plots_networks,
     plots_noise,
@@ -83,6 +85,11 @@ DRAWINGS = (
             "of samples, with standard errors. Dashed: exact; dotted: limit of many entries."),
     Drawing("magnets", plots_diffusion.magnets, "Curie and Weiss's magnet by reverse diffusion: second moment and law "
             "of the magnetisation beside the exact ones, and the potential in which it decides."),
+    Drawing("generated", plots_generative.generated, "Points in the plane: training samples, and samples of every "
+            "model in the second half of its run."),
+    Drawing("generative_table", plots_generative.table, "Generative models of the same data: mean log-likelihood of "
+            "test samples, where there is a density, and distance of samples to test data; mean ± standard error. Grey "
+            "band: distance of training to test samples, which a perfect model has, too."),
     Drawing("snapshots", snapshots.snapshots,
             "First and last frames. Particles: bars are bonds in the colour of the memory they belong to, the "
             "largest cluster is in the middle. Lattices: the memory that most bonds of a tile belong to, or species."),
@@ -120,6 +127,8 @@ DRAWINGS = (
             "model in the second half of the run, and the learned energy."),
     Drawing("likelihood", plots_samples.likelihood, "How likely the model finds the data: between independent entries "
             "and the entropy of the data. Bands: standard errors."),
+    Drawing("fields", plots_fields.fields, "Lattice fields: density of the magnetisation, power spectrum and two-point "
+            "function, mean ± standard error over replicas; dashed: data of the same law. Below: configurations."),
     Drawing("cascade", plots_cascade.cascade, "Modes of the data while learning, and singular values of the couplings. "
             "Dashed: growth to first order in the couplings; dotted: where a linear machine would end."),
     Drawing("inversion", plots_inverse.inversion, "Error of inferred couplings against the number of samples, mean ± "
