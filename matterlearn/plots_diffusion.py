@@ -8,14 +8,13 @@ Example:
 # The type stubs of xarray and matplotlib are narrower than what they take.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
-import json
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from matterlearn import style
+from matterlearn.results import scenario_of
 from matterlearn.theory import curie_weiss
 
 AT_SPECIATION = 0.7752
@@ -33,11 +32,6 @@ def _cases(tree: xr.DataTree, name: str) -> Cases:
     else:
         cases = [("", tree.to_dataset(inherit=False))]
     return [(words, one) for words, one in cases if name in one and bool(one[name].notnull().any())]
-
-
-def _scenarios(tree: xr.DataTree) -> dict:
-    """The resolved scenario, as plain data."""
-    return json.loads(tree.attrs.get("scenario", "{}"))
 
 
 def _by_time(case: xr.Dataset, name: str):
@@ -111,7 +105,7 @@ def collapse(tree: xr.DataTree) -> Figure | None:
 def score_errors(tree: xr.DataTree) -> Figure | None:
     """Errors of scores against the noise time, and of the widths of samples that Heun's method makes of them."""
     cases = [(words, case) for words, case in _cases(tree, "score_error") if float(case["score_error"].max()) > 1e-9]
-    widths = [(words, case) for words, case in _cases(tree, "width_error_theory") if "width_error" in case]
+    widths = [(words, case) for words, case in _cases(tree, "width_error_exact") if "width_error" in case]
     if not cases and not widths:
         return None
     figure = style.new_figure(bool(cases) + bool(widths), 1, 6.2, 4.6)
@@ -126,14 +120,14 @@ def score_errors(tree: xr.DataTree) -> Figure | None:
         axes.set(xlabel="noise time t", ylabel="mean square per entry", xscale="log", yscale="log")
         style.legend_above(axes)
     if widths:
-        _widths(panels[0], widths, _scenarios(tree))
+        _widths(panels[0], widths, scenario_of(tree))
     return figure
 
 
 def _widths(axes: Axes, cases: Cases, scenario: dict) -> None:
     """Errors of the width against the number of steps."""
     steps = [_steps(scenario, words) for words, _ in cases]
-    for name, look in (("width_error", "o"), ("width_error_theory", "--")):
+    for name, look in (("width_error", "o"), ("width_error_exact", "--")):
         values = np.array([float(case[name]) for _, case in cases])
         if look == "o":
             sem = [float(case["width_error_sem"]) for _, case in cases]
@@ -155,7 +149,7 @@ def _steps(scenario: dict, variant: str) -> int:
 
 def magnets(tree: xr.DataTree) -> Figure | None:
     """Magnetisations of reverse diffusion beside their exact law, and the potential in which they decide."""
-    scenario = _scenarios(tree)
+    scenario = scenario_of(tree)
     law = (scenario.get("task") or {}).get("data", {})
     cases = _cases(tree, "sample_moments")
     if law.get("source") != "curie_weiss" or not cases:

@@ -109,6 +109,12 @@ class KnownLaw(AbstractTask):
         """Times of noising."""
         return {"noise_time": np.asarray(self.times, float)}
 
+    def width_ratio(self, system: Any) -> float | None:
+        """C/(α² C + σ²) of normal data at the end of the process; ``None`` for other laws."""
+        square, score = self.law.moments()[0], system.score
+        signal, noise = (float(level(score.end)) for level in (score.process.signal, score.process.noise))
+        return square / (signal**2 * square + noise**2) if self.law.source == "normal" else None
+
     def _linear(self, score, perfect) -> list[Summary]:
         """Of normal laws: exact, and in the limit of many entries."""
         if not (isinstance(score, GaussianScore) and isinstance(perfect, GaussianScore)):
@@ -135,7 +141,7 @@ class KnownLaw(AbstractTask):
             return []
         ends = {"least": float(dynamics.first), "most": float(score.end), "exponent": float(dynamics.power)}
         error = edm.heun_error(dynamics.steps, width, **ends)
-        return [Summary("width_error_theory", (), np.asarray(error), "1", "relative error of the width of samples")]
+        return [Summary("width_error_exact", (), np.asarray(error), "1", "relative error of the width, step by step")]
 
 
 def _linear_error(score: GaussianScore, perfect: GaussianScore, t) -> float:
@@ -177,7 +183,6 @@ class Config(Spec):
     kind: Literal["known_law"]
     provides: ClassVar[tuple[str, ...]] = (
         "score_error", "score_error_deviation", "mean_square_deviation", "squared_mean_deviation",
-        "width_error_deviation",
     )  # fmt: skip
     data: Laws = Field(
         description="normal, normal_clusters or curie_weiss", examples=[{"source": "normal", "size": 4, "count": 10}]
