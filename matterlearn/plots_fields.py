@@ -19,9 +19,8 @@ from matplotlib.figure import Figure
 from matterlearn import style
 from matterlearn.plots_curves import grid, root_of
 
-BINS = 41
+BINS = 31
 SIDE = 4  # configurations in a row of a mosaic
-TARGET = "data"
 
 
 def fields(tree: xr.DataTree) -> Figure | None:
@@ -31,12 +30,15 @@ def fields(tree: xr.DataTree) -> Figure | None:
     drawn = [(draw, name) for name, draw in PANELS.items() if name in node]
     if "field_moments" not in node or not drawn:
         return None
-    sheets = {} if several else _configurations(tree, root)
+    data = None if several else _examples(tree)
+    sheets = {} if data is None or data.ndim != 3 else _configurations(tree, data)
     figure, panels = grid(len(drawn) + len(sheets), 5.0, 4.3)
     cases = _cases(node) if several else {"samples": (node, style.BLUE)}
     for axes, (draw, _) in zip(panels, drawn, strict=False):
         for name, (case, colour) in cases.items():
             draw(axes, case, name, colour)
+    if data is not None:
+        _steps(panels[0], data.reshape(len(data), -1).mean(1), "data", "black", "--")
     for axes, (title, sheet) in zip(panels[len(drawn) :], sheets.items(), strict=True):
         _sheet(axes, sheet, title)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -48,12 +50,7 @@ def _cases(node: xr.Dataset) -> dict[str, tuple[xr.Dataset, object]]:
     """Every variant with a colour of its own."""
     names = [str(name) for name in node["variant"].values]
     colours = colormaps["turbo"](np.linspace(0.08, 0.92, len(names)))
-    return {name: (_of(node, name), colour) for name, colour in zip(names, colours, strict=True)}
-
-
-def _of(node: xr.Dataset, name: str) -> xr.Dataset:
-    """One variant; what all of them have alike stands in the results without that axis."""
-    return node.sel(variant=name)
+    return {name: (node.sel(variant=name), colour) for name, colour in zip(names, colours, strict=True)}
 
 
 def _histogram(axes: Axes, node: xr.Dataset, name: str, colour) -> None:
@@ -82,6 +79,8 @@ def _profile(variable: str, axis: str) -> Callable:
                 look["color"] = "black" if suffix and name == "samples" else colour
                 axes.errorbar(x[known], y[known], np.nan_to_num(error[known]), lw=1.4, ms=4, capsize=2, **look)
         axes.set_yscale("log")
+        for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            ticks(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "1235" else "")
         axes.set(xlabel=WORDS[axis], ylabel=style.label(variable, node[variable].attrs))
 
     return draw
@@ -95,13 +94,21 @@ PANELS = {
 }
 
 
-def _configurations(tree: xr.DataTree, root: xr.Dataset) -> dict[str, np.ndarray]:
-    """Mosaics of samples, and of data where there are any, of fields in a plane."""
+def _examples(tree: xr.DataTree) -> np.ndarray | None:
+    """Training samples, if there are any."""
     node = tree["memories"].to_dataset(inherit=False) if "memories" in tree.children else xr.Dataset()
-    if "examples" not in node or node["examples"].ndim != 3 or "visible_patterns" not in root:
+    return node["examples"].values if "examples" in node else None
+
+
+def _configurations(tree: xr.DataTree, examples: np.ndarray) -> dict[str, np.ndarray]:
+    """Mosaics of samples, the last frame or pattern of every replica, and data of fields in a plane."""
+    frames = tree["trajectory"].to_dataset(inherit=False) if "trajectory" in tree.children else xr.Dataset()
+    if "field" in frames:
+        last = frames["field"].isel(frame=-1).values
+    elif "visible_patterns" in root_of(tree):
+        last = root_of(tree)["visible_patterns"].transpose("replica", "step", "entry").values[:, -1]
+    else:
         return {}
-    examples = node["examples"].values
-    last = root["visible_patterns"].transpose("replica", "step", "entry").values[:, -1]
     found = {"configurations: samples": last.reshape(-1, *examples.shape[1:]), "configurations: data": examples}
     return {title: _mosaic(pictures[: SIDE**2]) for title, pictures in found.items()}
 
