@@ -18,7 +18,9 @@ from matterlearn.results import scenario_of
 from matterlearn.theory import curie_weiss
 
 AT_SPECIATION = 0.7752
-POTENTIALS = (1.0, 0.0, -1.0)  # t − t_S at which the potential of a magnet is drawn
+POTENTIALS = {"$t_S$ + 1": 1.0, "$t_S$ + ½ ln 2": np.log(2) / 2, "$t_S$": 0.0, "$t_S$ − ½": -0.5}  # drawn of a magnet
+FARTHEST = 5.0  # μ, drawn
+VALUES_PER_BIN = 5  # of a magnetisation, which is discrete
 Cases = list[tuple[str, xr.Dataset]]
 
 
@@ -161,7 +163,7 @@ def magnets(tree: xr.DataTree) -> Figure | None:
     for beta, (_, case), colour in zip(betas, cases, colours, strict=True):
         moments = case["sample_moments"].transpose("replica", "step", "moment").values[:, -1, -1]
         m, probability = curie_weiss.magnetisation_law(size, beta)
-        bins = np.linspace(-1 - 1 / size, 1 + 1 / size, 26)
+        bins = np.arange(-1 - 1 / size, 1 + 2 * VALUES_PER_BIN / size, 2 * VALUES_PER_BIN / size)
         middle.hist(moments, bins, density=True, color=colour, alpha=0.45)
         middle.plot(m, probability * size / 2, color=colour, lw=1.6, label=f"β = {beta:g}")
         left.errorbar(beta, float(case["squared_mean"]), yerr=float(case["squared_mean_sem"]), color=colour, marker="o",
@@ -191,9 +193,7 @@ def _potentials(axes: Axes, size: int, beta: float) -> None:
     if beta <= 1:
         return
     start = curie_weiss.speciation_time(size, beta)
-    for shift, colour in zip(POTENTIALS, style.shades(len(POTENTIALS)), strict=True):
-        reach = 2.2 * max(1.5, np.exp(-shift))
-        mu = np.linspace(-reach, reach, 301)
-        words = f"$t_S$ {shift:+g}" if shift else "$t_S$"
+    mu = np.linspace(-FARTHEST, FARTHEST, 301)
+    for (words, shift), colour in zip(POTENTIALS.items(), style.shades(len(POTENTIALS)), strict=True):
         axes.plot(mu, curie_weiss.potential(mu, start + shift, size, beta), color=colour, label=words)
-    axes.set(xlabel="μ = Σ x_i/√d", ylabel=f"potential V(μ), β = {beta:g}", ylim=(-6, 6))
+    axes.set(xlabel="$μ = Σ x_i/√d$", ylabel=f"potential V(μ), β = {beta:g}", ylim=(-5, 5))
