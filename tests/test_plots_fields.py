@@ -27,7 +27,8 @@ def measured(seed):
 
 def lines(axes):
     """Curves with their y values, by line style."""
-    return {line.get_linestyle(): np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == len(K)}
+    curves = [line for line in axes.lines if len(line.get_xdata()) == len(K)]
+    return {line.get_linestyle(): np.asarray(line.get_ydata()) for line in curves}
 
 
 def test_one_run_shows_law_spectrum_and_configurations_beside_data():
