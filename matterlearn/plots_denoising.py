@@ -65,6 +65,7 @@ def pictures(tree: xr.DataTree) -> Figure | None:
         for axes, (title, images) in zip(grid[row], columns, strict=True):
             axes.imshow(images[row], cmap="gray", vmin=low, vmax=high)
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
             if not row:
                 axes.set_title(_wrapped(title), loc="center", fontsize=11)
     return figure

@@ -1,5 +1,6 @@
 """The task of denoising: what is measured against closed forms, smooth images, and the figures."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,9 +86,12 @@ def test_smooth_images_have_an_edge_and_are_standardised():
 
 def test_a_blind_network_is_not_told_the_noise():
     experiment = run.build(scenario({"kind": "blind", "width": 3, "depth": 2}))
-    score = experiment.system.score
+    shaken = jax.tree.map(lambda leaf: leaf + 0.1 * jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape),
+                          experiment.system.score.network)  # its last layer starts at zero  # fmt: skip
+    score = eqx.tree_at(lambda s: s.network, experiment.system.score, shaken)
     y = jax.random.normal(jax.random.key(0), (16, 16))
     out, slope = jax.jvp(score.network, (y,), (y,))
+    assert np.abs(out - y).max() > 0.1
     assert np.allclose(out, slope, atol=1e-5)  # f(y) = J_f(y) y
     assert np.allclose(score.denoise(3 * y, jnp.asarray(0.1)), 3 * score.denoise(y, jnp.asarray(1.0)), atol=1e-5)
 

@@ -199,7 +199,8 @@ class Config(Spec):
     def provides(self) -> tuple[str, ...]:
         """What is recorded."""
         parts = ["train"] + ["test"] * bool(getattr(self.data, "test_fraction", 0))
-        return tuple(f"{kind}_{part}" for kind in ("mse", "psnr") for part in parts)
+        names = ("mse_{}", "psnr_{}", "mse_{}_deviation", "psnr_{}_deviation")
+        return tuple(name.format(part) for name in names for part in parts)
 
     @property
     def clean(self) -> Clean:
