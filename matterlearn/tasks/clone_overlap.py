@@ -90,10 +90,7 @@ class CloneOverlap(AbstractTask):
         starts = self.times[time]
         x = jax.jit(jax.vmap(noised))(jnp.asarray(time * pairs + pair), a, starts)
         systems = eqx.tree_at(lambda s: s.score.end, replicated(system, replicas), starts)
-        labels = {
-            "noise_time": Label(np.asarray(self.times, float)[time], "1", "time t from which clones start"),
-            "pair": Label(pair, "1", "noisy sample"),
-        }
+        labels = {"start_time": Label(np.asarray(self.times, float)[time], "1", "time t from which clones start")}
         return Recall(systems, replicated(Drive(), replicas), FieldState(x), labels)
 
     def coords(self):
