@@ -29,8 +29,8 @@ def comparison(tree: xr.DataTree) -> Figure | None:
     recalled = tree["variants"].to_dataset()
     learned = tree["variants/learning"].to_dataset() if "learning" in tree["variants"].children else xr.Dataset()
     curves = _names(learned, ("variant", "update"), MOST_CURVES)
-    points = _names(recalled, ("variant",), MOST_BARS) + _names(recalled, ("variant", "replica", "step"), MOST_BARS)
-    points = [name for name in points if not name.endswith(("_sem", "_theory", "_noise"))][:MOST_BARS]
+    points = _names(recalled, ("variant",), None) + _names(recalled, ("variant", "replica", "step"), None)
+    points = [name for name in points if not name.endswith(("_sem", "_theory", "_noise", "_target"))][:MOST_BARS]
     if not curves and not points:
         return None
     names = [str(name) for name in recalled["variant"].values]
@@ -46,7 +46,7 @@ def comparison(tree: xr.DataTree) -> Figure | None:
     return figure
 
 
-def _names(node: xr.Dataset, dims: tuple[str, ...], most: int) -> list[str]:
+def _names(node: xr.Dataset, dims: tuple[str, ...], most: int | None) -> list[str]:
     """Numbers with these dimensions that all variants have and that differ; those of most interest first."""
     found = [str(n) for n, a in node.data_vars.items() if a.dims == dims and "_moment" not in str(n)]
     known = {n: node[n].notnull().any([d for d in dims if d != "variant"]) for n in found}
@@ -76,5 +76,16 @@ def _points(axes: Axes, node: xr.Dataset, name: str, colours) -> None:
         else:
             mean, sem = float(value), float(node[f"{name}_sem"].sel(variant=variant)) if f"{name}_sem" in node else 0.0
         axes.errorbar(mean, row, xerr=np.nan_to_num(sem), color=colour, marker="o", capsize=3)
+    _targets(axes, node, f"{name}_target", list(colours))
     axes.set(yticks=range(len(colours)), yticklabels=list(colours), xlabel=style.label(name, array.attrs))
     axes.invert_yaxis()
+
+
+def _targets(axes: Axes, node: xr.Dataset, name: str, variants: list[str]) -> None:
+    """Black diamonds: what data have, where there are data to compare with."""
+    if f"{name}_sem" not in node or not set(node[name].dims) <= {"variant"}:
+        return
+    value, error = (node[n].broadcast_like(node["variant"]).sel(variant=variants) for n in (name, f"{name}_sem"))
+    axes.errorbar(value.values, range(len(variants)), xerr=np.nan_to_num(error.values), ls="none", marker="D", ms=8,
+                  mfc="none", color="black", lw=1.2, label="data")  # fmt: skip
+    axes.legend(loc="best")

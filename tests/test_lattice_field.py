@@ -161,8 +161,8 @@ def test_fields_with_opposite_neighbours_are_sampled_too():
 FREE = {
     "title": "Free", "system": {"kind": "free_field", "shape": [4, 4], "mass_squared": 2.0, "stiffness": 0.4},
     "dynamics": {"kind": "direct_sampling"},
-    "task": {"kind": "data", "data": {"source": "free_field", "shape": [4, 4], "mass_squared": 0.7, "count": 4000}},
-    "learning": {"rule": {"kind": "maximum_likelihood"}, "updates": 300, "replicas": 4000,
+    "task": {"kind": "data", "data": {"source": "free_field", "shape": [4, 4], "mass_squared": 0.7, "count": 800}},
+    "learning": {"rule": {"kind": "maximum_likelihood"}, "updates": 200, "replicas": 800,
                  "optimizer": {"kind": "adam", "learning_rate": 0.05, "final_rate": 0.0005}},
     "run": {"steps": 1, "replicas": 2},
 }  # fmt: skip
@@ -173,12 +173,12 @@ def test_couplings_of_the_free_field_are_learned_from_its_configurations(tmp_pat
     tree = run.run(FREE, tmp_path / "r").tree
     curvature = 1 / (2 * theory.free_spectrum((4, 4), 0.7))
     k2 = theory.momenta_squared((4, 4))
-    fisher = np.array([[np.sum(a * b / curvature**2) / 2 for a in (k2, k2**0)] for b in (k2, k2**0)]) * 4000
+    fisher = np.array([[np.sum(a * b / curvature**2) / 2 for a in (k2, k2**0)] for b in (k2, k2**0)]) * 800
     error = np.sqrt(np.diag(np.linalg.inv(fisher)))
     found = [float(tree["couplings"][name]) for name in ("stiffness", "mass_squared")]
     assert (np.abs((np.array(found) - [1.0, 0.7]) / error) < 4).all(), (found, error)
     entropy = float(np.sum(np.log(2 * np.pi / 2 / curvature)) / 2 + 8)
-    assert abs(float(tree["log_likelihood_train"]) + entropy) < 4 * np.sqrt(8 / 4000)
+    assert abs(float(tree["log_likelihood_train"]) + entropy) < 4 * np.sqrt(8 / 800)
 
 
 @pytest.mark.parametrize(
