@@ -3,8 +3,8 @@
 Every network but the blind one is a function of (x, ℓ): data of zero mean and unit variance, and the noise level
 ℓ = ln σ/α. The last layer starts at zero, so that a fit begins with the Gaussian posterior it corrects.
 
-A convolution is written as one product of matrices with shifted copies of the field: on a CPU its backward pass is
-several times faster than that of the compiler's own convolution (docs/benchmarks).
+A convolution is one product of matrices with shifted copies of the field: training and sampling are compiled loops, and
+inside a loop on a CPU the compiler's own convolutions are four times slower than that (docs/benchmarks/score_speed.md).
 
 Example:
     >>> network = perceptron_network(jax.random.key(0), (2,), width=8, depth=2)
@@ -56,21 +56,21 @@ def perceptron_network(key: Key[Array, ""], shape: tuple[int, ...], *, width: in
 class Convolution(eqx.Module):
     """A stencil of 3 × 3 sites between channels, constant added or not."""
 
-    weight: Float[Array, "stencil_times_channel output"]
+    weight: Float[Array, "3 3 channel output"]
     bias: Float[Array, " output"] | None
     edges: str = eqx.field(static=True)
 
     def __call__(self, x: Plane) -> Plane:
-        rows, columns, _ = x.shape
+        rows, columns, channels = x.shape
         wide = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=EDGES[self.edges])
         around = [wide[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-        out = jnp.concatenate(around, -1) @ self.weight
+        out = jnp.concatenate(around, -1) @ self.weight.reshape(9 * channels, -1)
         return out if self.bias is None else out + self.bias
 
 
 def convolution(key, channels: int, output: int, edges: str, *, constant: bool, gain: float = 2.0) -> Convolution:
     """With weights of variance gain/(9 channels), which keeps that of rectified signals."""
-    weight = jnp.sqrt(gain / (9 * channels)) * jax.random.normal(key, (9 * channels, output))
+    weight = jnp.sqrt(gain / (9 * channels)) * jax.random.normal(key, (3, 3, channels, output))
     return Convolution(weight, jnp.zeros(output) if constant else None, edges)
 
 

@@ -35,6 +35,7 @@ from pydantic import Field
 
 from matterlearn.core.annealing import LATE, Levels, anneal
 from matterlearn.core.drive import Drive
+from matterlearn.core.field import AXES
 from matterlearn.core.latent import importance_weighted
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
@@ -45,6 +46,12 @@ from matterlearn.theory.independent_entries import gaussian_log_likelihood, log_
 
 STARTS = ("disordered", "data")
 MOST_EXAMPLES = 400
+
+
+class Share(Spec):
+    """Likelihoods that are dear: of the first samples of both sets, and only in the end."""
+
+    samples: int = Field(default=200, ge=2, le=10**6, description="training and test samples that are looked at")
 
 
 class Data(AbstractTask):
@@ -59,6 +66,7 @@ class Data(AbstractTask):
     annealing: tuple[int, int] | None = eqx.field(static=True)
     exact: bool = eqx.field(static=True)
     guesses: int = eqx.field(static=True)
+    share: int | None = eqx.field(static=True)
 
     @property
     def training_samples(self):
@@ -116,14 +124,15 @@ class Data(AbstractTask):
     def references(self, system, dynamics) -> list[Summary]:
         """Log-likelihoods of training and test samples, of independent entries, and the bound by the data's entropy."""
         found = [self._alone(), *self._bound()]
-        if not self.exact and self.annealing is None and not self.guesses:
+        if not self.exact and self.annealing is None and not self.guesses and not self.share:
             return found
         log_partition, error, known = self._partition(system, dynamics)
         for name, samples in (("train", self.train), ("test", self.test)):
             if len(samples):
-                each = np.asarray(self._logs(system, dynamics, samples)) - log_partition
+                each = np.asarray(self._logs(system, dynamics, samples[: self.share])) - log_partition
                 # The training set is what is asked for; test samples stand for others of their kind.
-                scatter = each.std() / np.sqrt(len(each)) if name == "test" else 0.0
+                some = name == "test" or len(each) < len(samples)
+                scatter = each.std() / np.sqrt(len(each)) if some else 0.0
                 words = f"mean log-likelihood of {name} samples"
                 sem = np.asarray(np.hypot(scatter, error))
                 found += [
@@ -155,7 +164,7 @@ class Data(AbstractTask):
         """Examples, and principal axes of the training samples: modes that learning may find one by one."""
         del system
         train = np.asarray(self.train, float)
-        axes = ("row", "column") if len(self.shape) == 2 else ("entry",)
+        axes = AXES[len(self.shape)]
         examples = train[:MOST_EXAMPLES].reshape(-1, *self.shape)
         found = [Summary("examples", ("example", *axes), examples, "1", "training sample")]
         if self.values <= 2:
@@ -213,8 +222,10 @@ class Config(Spec):
 
     kind: Literal["data"]
     data: Source = Field(description="where samples come from", examples=[{"source": "bars_and_stripes", "side": 2}])
-    likelihood: Literal["exact", "none"] | Levels | Guesses = Field(
-        default="exact", description="ln Z: exact, annealed with {levels, chains}, bounded with {guesses}, or none"
+    likelihood: Literal["exact", "none"] | Levels | Guesses | Share = Field(
+        default="exact",
+        description="ln Z: exact, annealed with {levels, chains}, bounded with {guesses}, exact of so many {samples} in "
+        "the end, or none",
     )
     given: list[int] = Field(default=[], description="entries that recall clamps to samples, to complete the others")
     start: Literal[STARTS] = Field(default="disordered", description="where recall starts: disorder, or samples")
@@ -251,7 +262,8 @@ class Config(Spec):
 
     def _check_likelihood(self, scenario):
         system = scenario.system
-        if self.likelihood == "exact" and not getattr(system, "exact", False):
+        known = self.likelihood == "exact" or isinstance(self.likelihood, Share)
+        if known and not getattr(system, "exact", False):
             yield Problem(("likelihood",), f"{system.kind!r} cannot sum its partition function, or it has too many "
                           "terms; use {levels: 1000, chains: 200}, or none")  # fmt: skip
         if isinstance(self.likelihood, Levels) and not getattr(scenario.dynamics, "draws", False):
@@ -274,4 +286,5 @@ class Config(Spec):
             jnp.asarray(samples.train, float), jnp.asarray(samples.test, float), jnp.asarray(given), samples.shape,
             self.data.values, self.start, annealing and (annealing.levels, annealing.chains),
             self.likelihood == "exact", self.likelihood.guesses if isinstance(self.likelihood, Guesses) else 0,
+            self.likelihood.samples if isinstance(self.likelihood, Share) else None,
         )  # fmt: skip
