@@ -13,7 +13,7 @@ Example:
     ('variant', 'replica')
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,11 @@ def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.Dat
         if nodes:
             names = xr.Variable("variant", np.array(list(nodes)))
             together = _once(xr.concat(
-                [_light(node) for node in nodes.values()], dim=names, data_vars="all", coords="minimal",
+                _comparable(nodes.values()), dim=names, data_vars="all", coords="minimal",
                 compat="override", join="outer", combine_attrs="override",
             ))  # fmt: skip
             found[place] = together.reindex(variant=list(trees))  # not all variants learn
-    stored = [tree["/memories"].to_dataset(inherit=False) for tree in trees.values() if _has(tree, "/memories")]
+    stored = [tree["/memories"].to_dataset(False) for tree in trees.values() if _has(tree, "/memories")]
     if len(stored) == len(trees) and all(one.equals(stored[0]) for one in stored):
         found["/variants/memories"] = _light(stored[0])
     return xr.DataTree.from_dict(found)
@@ -55,8 +55,22 @@ def _has(tree: xr.DataTree, group: str) -> bool:
     return group in [node.path for node in tree.subtree]
 
 
+def _comparable(nodes: Iterable[xr.Dataset]) -> list[xr.Dataset]:
+    """Light parts of the variants, without what has axes of other lengths in each: weights of other networks."""
+    light = [_light(node) for node in nodes]
+    lengths = [{dim: node.sizes[dim] for dim in node.dims if dim not in node.coords} for node in light]
+    ragged = {dim for one in lengths for other in lengths for dim in one if other.get(dim, one[dim]) != one[dim]}
+    return [node.drop_dims(ragged & set(node.dims)) for node in light]
+
+
+def _coupling(name: str, array: xr.DataArray) -> bool:
+    """Whether these are couplings, or moments of them, recorded while learning."""
+    return "update" in array.dims and array.ndim > 1 and (name.startswith("couplings") or "_moment" in name)
+
+
 def _light(node: xr.Dataset) -> xr.Dataset:
     """Numbers that can be compared; integers become real, so that what is missing can be NaN."""
-    kept = [name for name, array in node.data_vars.items() if array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS]
+    numbers = [name for name, array in node.data_vars.items() if array.dtype.kind in "fiub"]
+    kept = [name for name in numbers if node[name].size <= MOST_NUMBERS and not _coupling(str(name), node[name])]
     light = node[kept].drop_vars([n for n, c in node.coords.items() if n not in c.dims and n != "cue"])
     return light.map(lambda array: array.astype(np.float64), keep_attrs=True)

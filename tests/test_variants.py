@@ -48,6 +48,15 @@ def test_what_theory_says_of_all_stands_there_once(finished):
     assert "variant" in finished.tree["variants"]["energy"].dims
 
 
+def test_couplings_and_what_has_other_lengths_are_left_out():
+    """Variants whose matter differs are compared by what they have in common."""
+    trees = {name: xr.DataTree.from_dict({"/learning": xr.Dataset({
+        "loss": ("update", np.ones(2)), "weight": (("update", "layer"), np.ones((2, units))),
+        "couplings_bias": (("update", "unit"), np.ones((2, 5))),
+    }, coords={"update": [1, 2]})}) for name, units in (("a", 3), ("b", 4))}  # fmt: skip
+    assert set(variants.joined(trees, {})["variants/learning"].data_vars) == {"loss"}
+
+
 def test_an_error_bar_stands_beside_its_value():
     """Values that differ keep error bars that do not, so that both are chosen by variant."""
     trees = {name: xr.DataTree(xr.Dataset({"score": ((), value), "score_sem": ((), 0.5), "bound": ((), 3.0)}))
