@@ -19,9 +19,8 @@ def short(keep) -> dict:
     return scene | {"expect": {}}
 
 
-@pytest.mark.parametrize(
-    "slowest", [pytest.param(False, id="all but one"), pytest.param(True, id=SLOWEST, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("slowest", [pytest.param(False, id="all but one"), pytest.param(True, id=SLOWEST)])
 def test_every_model_is_learned_drawn_and_measured(slowest, tmp_path):
     scene = short(lambda name: (name == SLOWEST) == slowest)
     tree = run.run(scene, tmp_path / "run").tree
