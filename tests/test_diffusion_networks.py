@@ -26,7 +26,7 @@ def moved(network, size=0.3):
 def test_networks_without_constants_are_locally_linear():
     """f(y) = J_f(y) y and f(cy) = c f(y) to float precision."""
     with jax.enable_x64(True):
-        network = bias_free_network(KEY, width=6, depth=3, edges="zero")
+        network = moved(bias_free_network(KEY, width=6, depth=3, edges="zero"))
         network = jax.tree.map(lambda leaf: leaf.astype(float), network)
         y = jax.random.normal(jax.random.key(1), (6, 5))
         _, along = jax.jvp(network, (y,), (y,))
@@ -37,7 +37,7 @@ def test_networks_without_constants_are_locally_linear():
 def test_convolutions_and_their_edges():
     """Against scipy, with zeros beyond the edges and periodic ones."""
     for edges, mode in (("zero", "constant"), ("periodic", "wrap")):
-        layer = bias_free_network(KEY, width=4, depth=1, edges=edges).layers[1]
+        layer = moved(bias_free_network(KEY, width=4, depth=1, edges=edges)).layers[1]
         x = np.asarray(jax.random.normal(jax.random.key(2), (5, 6, 4)))
         kernel = np.asarray(layer.weight)
         own = sum(ndimage.correlate(x[:, :, c], kernel[:, :, c, 0], mode=mode) for c in range(4))
@@ -90,6 +90,7 @@ def test_only_networks_are_learned():
 def test_blind_scores_take_the_noise_from_the_image():
     """The same function at all times."""
     process = Gaussian(NoiseLevel(), Sites())
-    blind = BlindScore(process, jnp.asarray(5.0), bias_free_network(KEY, width=3, depth=2, edges="zero"))
+    network = moved(bias_free_network(KEY, width=3, depth=2, edges="zero"))
+    blind = BlindScore(process, jnp.asarray(5.0), network)
     x = jax.random.normal(jax.random.key(6), (5, 5))
     assert np.array_equal(blind.denoise(x, jnp.asarray(0.1)), blind.denoise(x, jnp.asarray(2.0)))

@@ -34,6 +34,7 @@ from jaxtyping import Array, Bool, Float
 from pydantic import Field
 
 from matterlearn.core.annealing import LATE, Levels, anneal
+from matterlearn.core.cost import operations_per_step
 from matterlearn.core.drive import Drive
 from matterlearn.core.field import AXES
 from matterlearn.core.latent import importance_weighted
@@ -123,7 +124,7 @@ class Data(AbstractTask):
 
     def references(self, system, dynamics) -> list[Summary]:
         """Log-likelihoods of training and test samples, of independent entries, and the bound by the data's entropy."""
-        found = [self._alone(), *self._bound()]
+        found = [self._alone(), *self._bound(), _price(system, dynamics)]
         if not self.exact and self.annealing is None and not self.guesses and not self.share:
             return found
         log_partition, error, known = self._partition(system, dynamics)
@@ -193,6 +194,11 @@ class Data(AbstractTask):
         return [Summary("log_likelihood_bound", (), np.asarray(np.sum(share * np.log(share))), "nat", words)]
 
 
+def _price(system, dynamics) -> Summary:
+    words = "floating-point operations of one step of one replica"
+    return Summary("operations_per_step", (), np.asarray(operations_per_step(system, dynamics)), "1", words)
+
+
 def _end(dynamics) -> Float[Array, ""]:
     """Temperature with which the dynamics ends."""
     return dynamics.temperature(jnp.asarray(LATE))
@@ -224,8 +230,8 @@ class Config(Spec):
     data: Source = Field(description="where samples come from", examples=[{"source": "bars_and_stripes", "side": 2}])
     likelihood: Literal["exact", "none"] | Levels | Guesses | Share = Field(
         default="exact",
-        description="ln Z: exact, annealed with {levels, chains}, bounded with {guesses}, exact of so many {samples} in "
-        "the end, or none",
+        description="ln Z: exact, annealed with {levels, chains}, bounded with {guesses}, exact of so many {samples} "
+        "and in the end only, or none",
     )
     given: list[int] = Field(default=[], description="entries that recall clamps to samples, to complete the others")
     start: Literal[STARTS] = Field(default="disordered", description="where recall starts: disorder, or samples")
@@ -233,7 +239,8 @@ class Config(Spec):
     @property
     def provides(self) -> tuple[str, ...]:
         """What is recorded of the likelihood."""
-        names = ["log_likelihood_independent"] + ["log_likelihood_bound"] * bool(self.data.values)
+        names = ["operations_per_step", "log_likelihood_independent"]
+        names += ["log_likelihood_bound"] * bool(self.data.values)
         if self.likelihood != "none":
             names += ["log_likelihood_train", "log_partition"]
             names += ["log_likelihood_test"] * bool(getattr(self.data, "test_fraction", 0))
