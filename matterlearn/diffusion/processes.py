@@ -128,8 +128,10 @@ class Poisson(AbstractProcess):
 
     def perturb(self, key, a, t):
         far, turn = jax.random.split(key)
-        share = jax.random.beta(far, a.size / 2, self.extra / 2)
-        radius = t * jnp.sqrt(self.extra * share / (1 - share))
+        # R²/(t² D) is a ratio of gamma variables; logarithms keep its heavy tail finite.
+        near, away = (jax.random.loggamma(k, half) for k, half in zip(
+            jax.random.split(far), (jnp.asarray(0.5 * a.size), 0.5 * self.extra), strict=True))
+        radius = t * jnp.sqrt(self.extra) * jnp.exp(0.5 * (near - away))
         direction = jax.random.normal(turn, a.shape, a.dtype)
         return a + radius * direction / jnp.linalg.norm(direction)
 

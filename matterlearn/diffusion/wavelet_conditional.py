@@ -28,7 +28,6 @@ Example:
 from collections.abc import Callable
 from typing import Any
 
-import blackjax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -86,6 +85,8 @@ class WaveletConditional(eqx.Module):
 
 def _relaxed(key, scale: Scale, joined: Callable[[Bands], Data], shape, steps: int) -> Data:
     """The field after Metropolis-adjusted Langevin steps from independent normal details."""
+    import blackjax  # at the top of the module it would start a backend before devices are chosen
+
     begin, move = jax.random.split(key)
     count = shape[0] * shape[1] * shape[2]
     chain: Any = blackjax.mala(lambda u: -scale.energy(joined(scale.deviation * u)), STEP / count ** (1 / 3))

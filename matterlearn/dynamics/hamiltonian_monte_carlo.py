@@ -26,7 +26,6 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from blackjax.mcmc import hmc
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from pydantic import Field
@@ -52,6 +51,8 @@ class HamiltonianMonteCarlo(AbstractDynamics):
 
     def step(self, key, system, drive, state) -> tuple[DynState, StepInfo]:
         """One flight."""
+        from blackjax.mcmc import hmc  # at the top of the module it would start a backend before devices are chosen
+
         kT = self.kT(state.step.astype(self.dt.dtype))
         alone = state._replace(neighbors=None)
 
