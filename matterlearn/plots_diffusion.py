@@ -60,22 +60,24 @@ def clones(tree: xr.DataTree) -> Figure | None:
     cases = _cases(tree, "clone_overlap")
     if not cases:
         return None
-    figure = style.new_figure(2, 1, 6.0, 4.6)
-    left, right = figure.subplots(1, 2, sharey=True)
+    collapsed = any("speciation_time_theory" in case for _, case in cases)
+    figure = style.new_figure(1 + collapsed, 1, 6.0, 4.6)
+    left, *rest = np.atleast_1d(figure.subplots(1, 1 + collapsed, sharey=True))
     for (words, case), colour in zip(cases, style.shades(len(cases)), strict=True):
-        start = float(case["speciation_time_theory"]) if "speciation_time_theory" in case else None
-        for axes, shift in ((left, 0.0), (right, start)):
-            if shift is not None:
-                _points(axes, case, "clone_overlap", colour, words or "measured", shift)
-                _line(axes, case, "clone_overlap_curve", colour, shift=shift)
-        if start is not None:
+        _points(left, case, "clone_overlap", colour, words or "measured")
+        _line(left, case, "clone_overlap_curve", colour)
+        if "speciation_time_theory" in case:
+            start = float(case["speciation_time_theory"])
             left.axvline(start, color=colour, lw=0.9, ls=":")
-    for axes in (left, right):
-        axes.axhline(AT_SPECIATION, color=style.SHARED, lw=0.9, ls=":")
+            _points(rest[0], case, "clone_overlap", colour, words or "measured", start)
+            _line(rest[0], case, "clone_overlap_curve", colour, shift=start)
+    left.axhline(AT_SPECIATION, color=style.SHARED, lw=0.9, ls=":")
     left.set(xlabel="time t at which clones part", ylabel="probability φ that clones agree")
-    right.set(xlabel="$t − t_S$")
-    right.axvline(0.0, color=style.SHARED, lw=0.9, ls=":")
-    right.annotate("φ = 0.7752", (0.0, AT_SPECIATION), (6, 6), textcoords="offset points")
+    for right in rest:
+        right.axhline(AT_SPECIATION, color=style.SHARED, lw=0.9, ls=":")
+        right.set(xlabel="$t − t_S$")
+        right.axvline(0.0, color=style.SHARED, lw=0.9, ls=":")
+        right.annotate("φ = 0.7752", (0.0, AT_SPECIATION), (6, 6), textcoords="offset points")
     style.legend_above(left)
     return figure
 

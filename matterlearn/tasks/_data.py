@@ -25,11 +25,11 @@ class Samples(NamedTuple):
 
 
 class Digits(Spec):
-    """Handwritten digits of 8 x 8 pixels: on or off, or grey levels with zero mean and unit variance."""
+    """Handwritten digits of 8 x 8 pixels: on or off, grey from 0 to 1, or grey with zero mean and unit variance."""
 
     source: Literal["digits"]
-    levels: Literal["binary", "standardised"] = Field(
-        default="binary", description="binary: on where the grey level exceeds the threshold; or standardised greys"
+    levels: Literal["binary", "grey", "standardised"] = Field(
+        default="binary", description="binary: on where grey exceeds the threshold; grey from 0 to 1; or standardised"
     )
     threshold: float = Field(default=0.5, gt=0, lt=1, description="grey level, between 0 and 1, above which one is on")
     test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out")
