@@ -3,9 +3,6 @@
 Every network but the blind one is a function of (x, ℓ): data of zero mean and unit variance, and the noise level
 ℓ = ln σ/α. The last layer starts at zero, so that a fit begins with the Gaussian posterior it corrects.
 
-A convolution is one product of matrices with shifted copies of the field: training and sampling are compiled loops, and
-inside a loop on a CPU the compiler's own convolutions are four times slower than that (docs/benchmarks/score_speed.md).
-
 Example:
     >>> network = perceptron_network(jax.random.key(0), (2,), width=8, depth=2)
     >>> network(jnp.ones(2), jnp.asarray(0.0)).tolist()
@@ -21,10 +18,10 @@ from jaxtyping import Array, Float, Key
 
 from matterlearn.core.perceptron import Perceptron, perceptron
 from matterlearn.diffusion.bases import Data
+from matterlearn.diffusion.stencils import stencil
 
 FREQUENCIES = (0.25, 0.5, 1.0, 2.0)  # per unit of ℓ = ln σ/α, of which a process spans about ten
 EMBEDDED = 1 + 2 * len(FREQUENCIES)
-EDGES = {"periodic": "wrap", "zero": "constant"}
 Plane = Float[Array, "row column channel"]
 
 
@@ -61,10 +58,7 @@ class Convolution(eqx.Module):
     edges: str = eqx.field(static=True)
 
     def __call__(self, x: Plane) -> Plane:
-        rows, columns, channels = x.shape
-        wide = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=EDGES[self.edges])
-        around = [wide[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-        out = jnp.concatenate(around, -1) @ self.weight.reshape(9 * channels, -1)
+        out = stencil(x[None], self.weight, self.edges)[0]
         return out if self.bias is None else out + self.bias
 
 
