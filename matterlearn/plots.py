@@ -35,6 +35,7 @@ from matterlearn import (
     plots_fields,
     plots_generative,
     plots_inverse,
+    plots_memorization,
     plots_networks,
     plots_noise,
     plots_phases,
@@ -85,6 +86,12 @@ DRAWINGS = (
             "of samples, with standard errors. Dashed: exact; dotted: limit of many entries."),
     Drawing("magnets", plots_diffusion.magnets, "Curie and Weiss's magnet by reverse diffusion: second moment and law "
             "of the magnetisation beside the exact ones, and the potential in which it decides."),
+    Drawing("memorization", plots_memorization.memorization, "Models fitted to N training samples, in pairs that have "
+            "none in common: copies among their samples, error on test samples beyond that on training samples at each "
+            "noise level, and cosine of samples that the two make of the same noise (of different noise: dotted). Mean "
+            "± standard error."),
+    Drawing("same_noise", plots_memorization.same_noise, "Samples that two models, fitted to two halves of the data, "
+            "make of the same noise, one below the other."),
     Drawing("generated", plots_generative.generated, "Points in the plane: training samples, and samples of every "
             "model in the second half of its run."),
     Drawing("generative_table", plots_generative.table, "Generative models of the same data: mean log-likelihood of "

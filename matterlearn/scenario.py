@@ -79,6 +79,7 @@ class Scenario(Spec):
         for _, section in sections(self):
             names.update(getattr(section, "provides", ()))
         names |= {"cross_overlap"} if "overlap" in names else set()
+        names |= {"sample_similarity"} if self.variants and "visible_patterns" in names else set()
         names |= {f"{name}_before" for name in names} if self.design is not None else set()
         for name in self.variants:
             with contextlib.suppress(ScenarioError):  # what is wrong with a variant is said elsewhere
@@ -306,7 +307,7 @@ def _cross_checks(scenario: Scenario) -> Iterable[Problem]:
 def _unknown_variants(scenario: Scenario, expected) -> list[str]:
     """Names that bounds choose by, but no variant has."""
     bounds = expected if isinstance(expected, tuple) else (expected,)
-    chosen = [str(bound.where["variant"]) for bound in bounds if "variant" in bound.where]
+    chosen = [str(bound.where[key]) for bound in bounds for key in ("variant", "variant_other") if key in bound.where]
     return [name for name in chosen if name not in scenario.variants]
 
 

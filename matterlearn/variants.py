@@ -21,7 +21,26 @@ import xarray as xr
 
 FOLDER = "variants"
 GROUPS = {"/": "/variants", "/learning": "/variants/learning"}
+ALIKE = 0.99  # mean cosine of beginnings that are the same noise, up to its width
 MOST_NUMBERS = 1_000_000  # of one variable in one variant: trajectories and matrices stay where they are
+
+
+def sample_similarity(node: xr.Dataset) -> xr.DataArray:
+    """Cosine of the last visible patterns of two variants: (variant, variant_other, replica).
+
+    It says whether two models make the same of the same noise: NaN where two variants did not begin alike.
+
+    >>> patterns = np.array([[[[1.0, 0.0], [1.0, 0.0]]], [[[1.0, 0.0], [3.0, 4.0]]]])
+    >>> node = xr.Dataset({"visible_patterns": (("variant", "replica", "step", "entry"), patterns)})
+    >>> float(sample_similarity(node).isel(variant=0, variant_other=1, replica=0))
+    0.6
+    """
+    patterns = node["visible_patterns"]
+    unit = patterns / np.sqrt((patterns**2).sum("entry", skipna=False))
+    cosine = xr.dot(unit, unit.rename(variant="variant_other"), dim="entry")
+    alike = cosine.isel(step=0).mean("replica") > ALIKE
+    words = "cosine of samples of two variants from the same noise"
+    return cosine.isel(step=-1, drop=True).where(alike).assign_attrs(units="1", long_name=words)
 
 
 def joined(trees: Mapping[str, xr.DataTree], attrs: Mapping[str, Any]) -> xr.DataTree:

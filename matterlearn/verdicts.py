@@ -30,10 +30,14 @@ import numpy as np
 import xarray as xr
 
 from matterlearn.errors import InputError
+from matterlearn.variants import sample_similarity
 
 REDUCTIONS = ("final", "initial", "mean", "max", "min")
 TIME_DIMS = ("step", "update")
 NOT_SWEPT = ("replica", "cue", "seed")
+# What is computed from variables that are there, and of that what is a number for each replica.
+DERIVED = {"cross_overlap": {"overlap", "cue"}, "sample_similarity": {"visible_patterns", "variant"}}
+TIMELESS = ("sample_similarity",)
 MOST_ROWS_PER_VARIABLE = 6
 # Coordinates pass through float32 on their way to the file.
 COORDINATE_RTOL = 1e-4
@@ -154,16 +158,16 @@ def _parse(tree: xr.DataTree, name: str) -> tuple[str, str, xr.Dataset]:
     datasets = [node.to_dataset() for node in tree.subtree]
     for variable, how in tries:
         for dataset in datasets:
-            derived = variable == "cross_overlap" and {"overlap", "cue"} <= set(dataset.variables)
+            derived = variable in DERIVED and set(dataset.variables) >= DERIVED[variable]
             if variable not in dataset.data_vars and not derived:
                 continue
-            timed = not derived and not set(TIME_DIMS) & set(dataset[variable].dims)
-            if how or timed:
+            timeless = variable in TIMELESS or not derived and not set(TIME_DIMS) & set(dataset[variable].dims)
+            if how or timeless:
                 return variable, how, dataset
             raise InputError(
                 f"{name}: say which value in time: {', '.join(f'{name}_{r}' for r in REDUCTIONS)}"
             )
-    known = sorted({str(v) for d in datasets for v in d.data_vars} | {"cross_overlap"})
+    known = sorted({str(v) for d in datasets for v in d.data_vars} | set(DERIVED))
     raise InputError(
         f"{name}: not <variable>_<{'|'.join(REDUCTIONS)}> of a measured variable "
         f"(have: {', '.join(known)})"
@@ -173,6 +177,8 @@ def _parse(tree: xr.DataTree, name: str) -> tuple[str, str, xr.Dataset]:
 def _measured(dataset: xr.Dataset, variable: str, where: Mapping[str, Any]) -> xr.DataArray:
     if variable == "cross_overlap" and variable not in dataset.data_vars:
         return cross_overlap(dataset)
+    if variable == "sample_similarity":
+        return sample_similarity(dataset)
     array = dataset[variable]
     cued = variable in OVERLAPS and "memory" in array.dims and "cue" in dataset
     return cued_overlap(dataset, variable) if cued and "memory" not in where else array

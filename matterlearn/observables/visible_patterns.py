@@ -85,4 +85,4 @@ class Config(Spec):
         """The observable."""
         del system
         words = "entry of the visible pattern"
-        return VisiblePatterns("visible_patterns", ("entry",), "1", words, self.every, np.asarray(task.train))
+        return VisiblePatterns("visible_patterns", ("entry",), "1", words, self.every, np.asarray(task.training_samples))

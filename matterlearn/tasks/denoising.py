@@ -2,7 +2,8 @@
 
     x = α(t) a + σ(t) z,      mse = E|⟨a|x⟩ − a|²/d,      psnr = 10 log₁₀(peak²/mse),   peak: range of the training data
 
-per noise level σ/α, for training samples and for those held out, with standard errors over samples. What should have
+per noise level σ/α, for training samples and for those held out, with standard errors over samples; ``mse_gap`` is the
+difference, test − train, which is 0 where nothing was learned of the training samples alone. What should have
 been found stands beside it where it is known,
 
     <…>_theory     E over noise in closed form, of linear and threshold denoisers, on these very samples
@@ -11,7 +12,8 @@ been found stands beside it where it is known,
     <…>_oracle     Σ_k min(c_k², σ²)/d: that of one who knows which wavelet components of each sample to keep
 
 Neither of the last two is to be had without knowing the samples. Learning shows clean samples, as task data does; so
-does what recall starts from.
+does what recall starts from. Of a ``subset`` of the training samples alone all is learned that is learned; two subsets
+without a sample in common are independent data of one law, and the test samples are the same.
 
 | quantity | unit |
 |---|---|
@@ -41,6 +43,7 @@ from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask
 from matterlearn.diffusion.denoisers import expected_loss
 from matterlearn.diffusion.wavelets import wavelet_basis
+from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._data import Source
 from matterlearn.tasks.data import Config as Clean
@@ -97,7 +100,7 @@ class Denoising(AbstractTask):
             a = getattr(self.data, name)[: self.count].reshape(-1, *self.shape)
             if len(a):
                 found += self._errors(system.score, a, name, peak) + self._bounds(a, name, widths, peak)
-        return found + self._pictures(system.score)
+        return found + _gap({one.name: one.values for one in found}) + self._pictures(system.score)
 
     def _errors(self, score, a, name: str, peak: float) -> list[Summary]:
         """Measured, with standard errors, and in closed form where there is one."""
@@ -137,6 +140,18 @@ class Denoising(AbstractTask):
             Summary("picture_noisy", levels, noisy, "1", "noisy sample"),
             Summary("picture_denoised", levels, restored, "1", "denoised sample"),
         ]
+
+
+def _gap(found: dict) -> list[Summary]:
+    """What test samples lose more than training samples: 0 of what learned nothing of the latter alone."""
+    if "mse_test" not in found:
+        return []
+    words = "mean squared error of test samples less that of training samples"
+    sem = np.hypot(found["mse_train_sem"], found["mse_test_sem"])
+    return [
+        Summary("mse_gap", ("noise_level",), found["mse_test"] - found["mse_train"], "1", words),
+        Summary("mse_gap_sem", ("noise_level",), sem, "1", f"standard error of the {words}"),
+    ]
 
 
 def _both(name: str, mse, peak: float, words: str, sem=None) -> list[Summary]:
@@ -181,6 +196,13 @@ def _losses(key, score, a, times) -> Float[Array, "time sample"]:
     return jnp.sum((restored - a) ** 2, tuple(range(2, restored.ndim)))
 
 
+class Subset(Spec):
+    """Some of the training samples, which stand in random order: nothing else about the data changes."""
+
+    first: int = Field(default=0, ge=0, description="training sample with which the subset begins")
+    count: int = Field(ge=2, le=10**6, description="training samples in it")
+
+
 class Config(Spec):
     """Denoising in a scenario."""
 
@@ -190,6 +212,10 @@ class Config(Spec):
         examples=[{"source": "rows", "values": 0, "rows": [[1.0, 0.5, 0.0, 2.0], [0.0, 1.0, 3.0, 1.0]]}],
     )
     times: list[float] = Field(min_length=1, max_length=50, description="times of the process", examples=[[0.2, 0.5]])
+    subset: Subset | None = Field(
+        default=None, description="training samples that are learned from, {first, count}; default: all",
+        examples=[{"first": 0, "count": 2}],
+    )
     count: int = Field(default=500, ge=2, le=10**6, description="training and test samples that are denoised, each")
     oracle: str | None = Field(
         default=None, description="wavelet (haar, db2, …) whose components an oracle would keep or drop; or none"
@@ -200,7 +226,7 @@ class Config(Spec):
         """What is recorded."""
         parts = ["train"] + ["test"] * bool(getattr(self.data, "test_fraction", 0))
         names = ("mse_{}", "psnr_{}", "mse_{}_deviation", "psnr_{}_deviation")
-        return tuple(name.format(part) for name in names for part in parts)
+        return (*(name.format(part) for name in names for part in parts), *["mse_gap"] * (len(parts) > 1))
 
     @property
     def clean(self) -> Clean:
@@ -224,4 +250,14 @@ class Config(Spec):
     def build(self, system) -> Denoising:
         """The task; samples have the system's shape."""
         shape, times = tuple(system.shape), jnp.asarray(self.times, float)
-        return Denoising(self.clean.build(system), times, shape, self.count, self.oracle)
+        return Denoising(self._kept(self.clean.build(system)), times, shape, self.count, self.oracle)
+
+    def _kept(self, data: Data) -> Data:
+        """The data, of whose training samples the subset alone is left."""
+        if self.subset is None:
+            return data
+        first, end = self.subset.first, self.subset.first + self.subset.count
+        if end > len(data.train):
+            raise InputError(f"task.subset: ends with training sample {end}, but there are {len(data.train)}: "
+                             "use more samples, or a smaller subset")  # fmt: skip
+        return eqx.tree_at(lambda d: d.train, data, data.train[first:end])
