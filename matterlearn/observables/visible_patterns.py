@@ -84,5 +84,5 @@ class Config(Spec):
     def build(self, system, task) -> VisiblePatterns:
         """The observable."""
         del system
-        words = "entry of the visible pattern"
-        return VisiblePatterns("visible_patterns", ("entry",), "1", words, self.every, np.asarray(task.training_samples))
+        words, train = "entry of the visible pattern", np.asarray(task.training_samples)
+        return VisiblePatterns("visible_patterns", ("entry",), "1", words, self.every, train)
