@@ -45,9 +45,10 @@ def perceptron_network(key: Key[Array, ""], shape: tuple[int, ...], *, width: in
     """With so many hidden layers of this width."""
     size = math.prod(shape)
     built = perceptron(key, [size + EMBEDDED, *[width] * depth, size], "silu")
-    last = built.layers[-1]
-    blank = jax.tree.map(jnp.zeros_like, last)
-    return PerceptronNetwork(eqx.tree_at(lambda p: p.layers, built, (*built.layers[:-1], blank)))
+    # The usual weights have variance 1/3n, with which signals fade from layer to layer; 2/n keeps them.
+    hidden = [eqx.tree_at(lambda layer: layer.weight, each, each.weight * math.sqrt(6)) for each in built.layers[:-1]]
+    last = jax.tree.map(jnp.zeros_like, built.layers[-1])
+    return PerceptronNetwork(eqx.tree_at(lambda p: p.layers, built, (*hidden, last)))
 
 
 class Convolution(eqx.Module):
@@ -109,11 +110,13 @@ class Block(eqx.Module):
 def block(key, channels: int, output: int, edges: str) -> Block:
     """From ``channels`` to ``output`` channels."""
     keys = jax.random.split(key, 4)
+    across = eqx.nn.Linear(channels, output, use_bias=False, key=keys[3])
+    across = eqx.tree_at(lambda layer: layer.weight, across, across.weight * math.sqrt(3))  # variance 1/n: signals stay
     return Block(
         convolution(keys[0], channels, output, edges, constant=True),
         convolution(keys[1], output, output, edges, constant=True, gain=0.1),
         eqx.nn.Linear(EMBEDDED, output, key=keys[2]),
-        eqx.nn.Linear(channels, output, use_bias=False, key=keys[3]),
+        across,
     )
 
 
