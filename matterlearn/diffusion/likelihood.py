@@ -2,7 +2,7 @@
 
     dx/dt = v(x, t),      d ln p_t(x(t))/dt = −∇·v      ⇒      ln p_s(x) = ln π(x(T)) + ∫_s^T ∇·v dt
 
-Source: [songscore2021], [chen2018].
+Source: [songscore2021], [chen2018neural].
 """
 
 from functools import partial

@@ -21,7 +21,7 @@ With r = σ/α the family is dv = (1 + α)(v − ⟨a⟩) dr/r plus noise of var
 which for α = 1 is p(x_u | x_t, a = ⟨a⟩) with the variance β̃, and for α = 0 the deterministic step that keeps the
 direction of the noise: DDIM and DDPM differ in α alone. Where components have their own schedules, each has its own q.
 
-Source: [songscore2021], [ho2020], [songddim2021], [karras2022]; the family [albergo2023], [mallat2025].
+Source: [songscore2021], [ho2020], [songddim2021]; the family [karras2022], [albergo2023].
 
 Example:
     >>> Exponential(jnp.asarray(1.0)).alpha.item()
