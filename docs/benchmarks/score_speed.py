@@ -254,7 +254,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", help="a Python with torch; without it matterlearn is timed alone")
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--samples", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--samples", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--answer", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answer:
