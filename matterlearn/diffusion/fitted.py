@@ -38,17 +38,23 @@ class FittedScore(AbstractScore):
         return self.reference.end
 
     def denoise(self, x, t):
-        return self.reference.denoise(x, t) + self.reference.uncertainty(self._correction(x, t), t)
+        seen = self._apparent(x, t)
+        return self.reference.denoise(x, seen) + self.reference.uncertainty(self._correction(x, seen), seen)
 
     def residual(self, a: Data, x: Data, t: Time) -> Data:
         """(a − ⟨a|x⟩) over the reference's posterior deviation: what the network is trained to make small."""
-        return self.reference.certainty(a - self.reference.denoise(x, t), t) - self._correction(x, t)
+        seen = self._apparent(x, t)
+        return self.reference.certainty(a - self.reference.denoise(x, seen), seen) - self._correction(x, seen)
 
     def prior(self, key, shape):
         return self.reference.prior(key, shape)
 
     def log_prior(self, x):
         return self.reference.log_prior(x)
+
+    def _apparent(self, x, t):
+        """The noise level that x itself tells, where noise has heavy tails; otherwise t."""
+        return self.process.apparent_time(x - self.reference.mean, t)
 
     def _correction(self, x, t):
         return self.network(self.reference.standardise(x, t), log_ratio(self.process, t))

@@ -67,6 +67,11 @@ class AbstractProcess(eqx.Module):
     def log_normalisation(self, x: Data, t: Time) -> Float[Array, ""]:
         """What :meth:`log_kernels` leaves out."""
 
+    def apparent_time(self, gap: Data, t: Time) -> Time:
+        """Time of the Gaussian noise that ``gap``, x less the middle of the data, looks like. Default: t."""
+        del gap
+        return t
+
     def score_of(self, x: Data, mean: Data, t: Time) -> Data:
         """∇ ln p_t from the posterior mean."""
         c, m, variance = self.basis.to(x), self.basis.to(mean), self.schedule.variance(t)
@@ -134,6 +139,10 @@ class Poisson(AbstractProcess):
         radius = t * jnp.sqrt(self.extra) * jnp.exp(0.5 * (near - away))
         direction = jax.random.normal(turn, a.shape, a.dtype)
         return a + radius * direction / jnp.linalg.norm(direction)
+
+    def apparent_time(self, gap, t):
+        # The kernel is Gaussian noise of variance D t²/χ²_D; given x, its inverse is (N + D)/(|x − a|² + D t²) on average.
+        return jnp.sqrt((jnp.sum(gap**2) + self.extra * t**2) / (gap.size + self.extra))
 
     def log_kernels(self, x, c, t):
         squares = jnp.sum((c - x) ** 2, tuple(range(1, c.ndim)))

@@ -109,9 +109,9 @@ class GaussianScore(AbstractScore):
         return -0.5 * jnp.sum(gap**2 / variance + jnp.log(2 * jnp.pi * variance))
 
     def prior(self, key, shape):
-        signal, variance = self._total(self.end)
-        noise = jnp.sqrt(variance) * jax.random.normal(key, shape)
-        return self.basis.back(signal * self.basis.to(self.mean) + noise)
+        draw, perturb = jax.random.split(key)
+        noise = jnp.sqrt(self.variance) * jax.random.normal(draw, shape)
+        return self.process.perturb(perturb, self.mean + self.basis.back(noise), self.end)
 
     def log_prior(self, x):
         return self.log_density(x, self.end)
