@@ -141,7 +141,7 @@ class Poisson(AbstractProcess):
         return a + radius * direction / jnp.linalg.norm(direction)
 
     def apparent_time(self, gap, t):
-        # The kernel is Gaussian noise of variance D t²/χ²_D; given x, its inverse is (N + D)/(|x − a|² + D t²) on average.
+        # The kernel is Gaussian noise of variance D t²/χ²_D; given x, 1/variance is (N + D)/(|gap|² + D t²) on average.
         return jnp.sqrt((jnp.sum(gap**2) + self.extra * t**2) / (gap.size + self.extra))
 
     def log_kernels(self, x, c, t):
