@@ -51,15 +51,17 @@ def generated(tree: xr.DataTree) -> Figure | None:
 
 
 def table(tree: xr.DataTree) -> Figure | None:
-    """Likelihood of test samples and sliced Wasserstein distance of every variant, with what bounds them."""
+    """Sliced Wasserstein distance and, where any has one, test likelihood of every variant, with what bounds them."""
     node = _variants(tree)
     if node is None or "sliced_wasserstein" not in node:
         return None
     names = [str(name) for name in node["variant"].values]
-    figure = style.new_figure(2, 1, 5.6, 1.4 + 0.5 * len(names))
-    left, right = figure.subplots(1, 2, sharey=True)
-    _likelihoods(left, node, names)
-    _distances(right, node, names)
+    dense = not np.all(np.isnan(_numbers(node, "log_likelihood_test", names)[0]))
+    figure = style.new_figure(1 + dense, 1, 5.6, 1.4 + 0.5 * len(names))
+    left, *rest = np.atleast_1d(figure.subplots(1, 1 + dense, sharey=True))
+    if dense:
+        _likelihoods(left, node, names)
+    _distances(rest[0] if dense else left, node, names)
     left.set(yticks=range(len(names)), yticklabels=[textwrap.fill(name, 22) for name in names])
     left.invert_yaxis()
     return figure

@@ -56,6 +56,16 @@ def test_bars_are_the_numbers_of_the_tree():
     assert [label.get_text().replace("\n", " ") for label in left.get_yticklabels()] == NAMES
 
 
+def test_models_without_any_density_have_distances_alone():
+    joined, _ = tree()
+    node = joined["variants"].to_dataset()
+    joined["variants"].dataset = node.drop_vars([n for n in node if str(n).startswith("log_likelihood_test")])
+    with style.look():
+        figure = table(joined)
+    assert figure is not None and len(figure.axes) == 1
+    assert [bar.get_width() for bar in figure.axes[0].patches[: len(NAMES)]] == [0.1, 1.1, 2.1]
+
+
 def test_data_beyond_the_plane_have_bars_alone():
     joined, _ = tree(dimension=3)
     with style.look():
