@@ -32,31 +32,22 @@ from pydantic import Field
 from matterlearn.core.drive import Drive
 from matterlearn.core.field import FieldState
 from matterlearn.core.observable import Summary
-from matterlearn.core.task import AbstractTask, Label, Recall, replicated
+from matterlearn.core.task import Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._about_data import AboutData
 from matterlearn.tasks._laws import Classes
 from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
 from matterlearn.theory import speciation
 
 
-class CloneOverlap(AbstractTask):
+class CloneOverlap(AboutData):
     """Clean data, classes, and the times from which clones start."""
 
     data: Data
     centres: Float[Array, "cluster *site"]
     times: Float[Array, " time"]
     width: float | None = eqx.field(static=True)
-
-    @property
-    def memory_count(self) -> int:
-        """One: samples of all kinds are shown together."""
-        return 1
-
-    @property
-    def training_samples(self):
-        """Those of the data."""
-        return self.data.training_samples
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -68,15 +59,6 @@ class CloneOverlap(AbstractTask):
         del system
         gaps = self.centres - state.x.field
         return jnp.argmin(jnp.sum(gaps**2, tuple(range(1, gaps.ndim))))
-
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
-    def present(self, key, system, memory, replicas, duration):
-        """Clean samples, clamped."""
-        return self.data.present(key, system, memory, replicas, duration)
 
     def recall(self, key, system: Any, replicas) -> Recall:
         """Clones side by side; the process of each replica ends where it starts."""

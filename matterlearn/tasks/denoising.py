@@ -40,11 +40,11 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.observable import Summary
-from matterlearn.core.task import AbstractTask
 from matterlearn.diffusion.denoisers import expected_loss
 from matterlearn.diffusion.wavelets import wavelet_basis
 from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._about_data import AboutData
 from matterlearn.tasks._data import Source
 from matterlearn.tasks.data import Config as Clean
 from matterlearn.tasks.data import Data
@@ -54,7 +54,7 @@ SHOWN = 4  # samples that are drawn
 BLOCK = 256  # samples that are denoised at once
 
 
-class Denoising(AbstractTask):
+class Denoising(AboutData):
     """Clean data, and the times at which they are noised."""
 
     data: Data
@@ -62,33 +62,6 @@ class Denoising(AbstractTask):
     shape: tuple[int, ...] = eqx.field(static=True)
     count: int = eqx.field(static=True)
     oracle: str | None = eqx.field(static=True)
-
-    @property
-    def memory_count(self) -> int:
-        """One: samples of all kinds are shown together."""
-        return 1
-
-    @property
-    def training_samples(self):
-        """Training samples."""
-        return self.data.training_samples
-
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
-    def present(self, key, system, memory, replicas, duration):
-        """Clean samples, clamped."""
-        return self.data.present(key, system, memory, replicas, duration)
-
-    def recall(self, key, system, replicas):
-        """Free matter."""
-        return self.data.recall(key, system, replicas)
-
-    def groups(self, system) -> dict[str, list[Summary]]:
-        """Examples of the training samples."""
-        return self.data.groups(system)
 
     def references(self, system: Any, dynamics) -> list[Summary]:
         """Errors by noise level, and what they are compared with."""

@@ -30,10 +30,10 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.observable import Summary
-from matterlearn.core.task import AbstractTask
 from matterlearn.diffusion.diagnostics import excess_entropy
 from matterlearn.diffusion.schedules import Relaxation
 from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._about_data import AboutData
 from matterlearn.tasks._data import Source
 from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
@@ -42,45 +42,13 @@ from matterlearn.theory import speciation
 BLOCK = 50  # noisy samples that are compared with all training samples at once
 
 
-class ExcessEntropy(AbstractTask):
+class ExcessEntropy(AboutData):
     """Clean data, and the times at which they are noised."""
 
     data: Data
     times: Float[Array, " time"]
     draws: int = eqx.field(static=True)
     law: tuple[float, float] | None = eqx.field(static=True)  # root mean square of the centres, and width
-
-    @property
-    def memory_count(self) -> int:
-        """One: samples of all kinds are shown together."""
-        return 1
-
-    @property
-    def training_samples(self):
-        """Those of the data."""
-        return self.data.training_samples
-
-    @property
-    def train(self):
-        """Those of the data, for observables."""
-        return self.data.train
-
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
-    def present(self, key, system, memory, replicas, duration):
-        """Clean samples, clamped."""
-        return self.data.present(key, system, memory, replicas, duration)
-
-    def recall(self, key, system, replicas):
-        """Free matter."""
-        return self.data.recall(key, system, replicas)
-
-    def groups(self, system) -> dict[str, list[Summary]]:
-        """Examples of the training samples."""
-        return self.data.groups(system)
 
     def references(self, system: Any, dynamics) -> list[Summary]:
         """f/α and the participation ratio by time, beside the formula."""

@@ -29,11 +29,11 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.observable import Summary
-from matterlearn.core.task import AbstractTask
 from matterlearn.diffusion.samplers import Heun
 from matterlearn.diffusion.schedules import NoiseLevel
 from matterlearn.diffusion.scores import GaussianScore
 from matterlearn.spec import Problem, Spec
+from matterlearn.tasks._about_data import AboutData
 from matterlearn.tasks._laws import Laws
 from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
@@ -44,45 +44,13 @@ COLOURED = ("scale_by_scale", "heat_conduction", "poisson")  # processes without
 BLOCK = 100  # samples whose scores are computed at once
 
 
-class KnownLaw(AbstractTask):
+class KnownLaw(AboutData):
     """Clean data, fresh samples of the same law, and the times at which they are noised."""
 
     data: Data
     fresh: Float[Array, "sample entry"]
     times: Float[Array, " time"]
     law: Any = eqx.field(static=True)
-
-    @property
-    def memory_count(self) -> int:
-        """One: samples of all kinds are shown together."""
-        return 1
-
-    @property
-    def training_samples(self):
-        """Those of the data."""
-        return self.data.training_samples
-
-    @property
-    def train(self):
-        """Those of the data, for observables."""
-        return self.data.train
-
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
-    def present(self, key, system, memory, replicas, duration):
-        """Clean samples, clamped."""
-        return self.data.present(key, system, memory, replicas, duration)
-
-    def recall(self, key, system, replicas):
-        """Free matter."""
-        return self.data.recall(key, system, replicas)
-
-    def groups(self, system) -> dict[str, list[Summary]]:
-        """Examples of the training samples."""
-        return self.data.groups(system)
 
     def references(self, system: Any, dynamics) -> list[Summary]:
         """Errors of the score by time; moments."""
