@@ -84,6 +84,7 @@ def test_density_integrates_to_one():
     assert abs(float(jnp.sum(jnp.exp(logs))) * (16 / 80) ** 2 - 1) < 1e-6
 
 
+@pytest.mark.slow
 @in_double
 def test_adjoints_agree():
     """Of fixed steps, direct and checkpointed are one derivative; backsolve is off by the solver's error."""

@@ -34,6 +34,7 @@ def measured(score, **settings):
     return {summary.name: summary.values for summary in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [
     {"kind": "wiener", "basis": "fourier"}, {"kind": "wiener", "basis": "principal"},
     {"kind": "threshold", "wavelet": "db2"},

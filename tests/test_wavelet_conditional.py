@@ -32,6 +32,7 @@ def conditional_spectrum(scale, side):
     return np.fft.fft2(row).real
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mass_squared", [0.1, 1e-4])
 def test_details_of_a_free_field_have_their_exact_precision_and_are_well_conditioned(mass_squared):
     """Score matching finds G K Gᵀ of every scale within the error of 4000 samples, however close to criticality."""
