@@ -34,8 +34,8 @@ def divergence(field, x: Data) -> Float[Array, ""]:
 def flow_log_density(score: AbstractScore, x: Data, start: Time) -> Float[Array, ""]:
     """ln p at time ``start`` by an adaptive Runge–Kutta pair of order 5; tolerance 1e-5, or 1e-9 in double precision.
 
-    Differentiable; NaN where the solver does not get through. Limits: second derivatives, which pass through the choice of
-    steps, were seen to be off by up to a percent.
+    Differentiable; NaN where the solver does not get through. Limits: second derivatives, which pass through the choice
+    of steps, were seen to be off by up to a percent.
     """
 
     def slope(t, state, args):
