@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from scipy import integrate
 
 from matterlearn.diffusion.bases import Axes, Fourier, Sites, laplacian_eigenvalues
+from matterlearn.diffusion.fitted import FittedScore
 from matterlearn.diffusion.likelihood import flow_log_density
 from matterlearn.diffusion.losses import WEIGHTS, denoising_loss, explicit_loss
+from matterlearn.diffusion.networks import perceptron_network
 from matterlearn.diffusion.processes import Gaussian, Poisson
 from matterlearn.diffusion.samplers import Adaptive
 from matterlearn.diffusion.schedules import LogRatio, NoiseLevel, Relaxation
@@ -208,6 +211,31 @@ def test_flow_likelihood_of_clusters():
     known = mixture_score(ou(), number(16), jnp.array([1.0, 3.0]), jnp.array([[1.0, 2.0], [-1.0, 0.5]]), 0.3)
     x, start = jnp.array([0.1, 0.9]), number(0.01)
     assert np.isclose(flow_log_density(known, x, start), known.log_density(x, start), atol=1e-5)
+
+
+def test_flow_likelihood_of_a_network_is_smooth():
+    """Value against steps four times as fine; slopes and curvatures against central differences."""
+    shape = (2,)
+    reference = GaussianScore(ou(), number(END), jnp.zeros(shape), jnp.ones(shape), Sites())
+    network = perceptron_network(jax.random.key(0), shape, width=3, depth=1)
+    leaves, tree = jax.tree.flatten(eqx.filter(network, eqx.is_inexact_array))
+    rough = [leaf + 0.5 * jax.random.normal(jax.random.key(i), leaf.shape, float) for i, leaf in enumerate(leaves)]
+    fitted = FittedScore(reference=reference, network=eqx.combine(tree.unflatten(rough), network))
+    x, along, start = jnp.array([0.7, -0.4]), jnp.array([0.3, 0.9]), number(1e-3)
+
+    def value(x):
+        return flow_log_density(fitted, x, start)
+
+    @jax.jit
+    def slopes(x):  # one compilation for all three
+        return value(x), *jax.jvp(jax.grad(value), (x,), (along,))
+
+    (here, gradient, curvature), h = slopes(x), 1e-4
+    after, before = slopes(x + h * along), slopes(x - h * along)
+    assert np.isclose(here, jax.jit(lambda x: flow_log_density(fitted, x, start, 400))(x), rtol=0, atol=1e-8)
+    assert np.isclose(gradient @ along, (after[0] - before[0]) / (2 * h), rtol=1e-7, atol=1e-7)
+    assert np.allclose(curvature, (after[1] - before[1]) / (2 * h), rtol=1e-6, atol=1e-6)
+    assert not np.isclose(here, reference.log_density(x, start), atol=0.05)  # the network matters
 
 
 def test_poisson_flow_in_one_dimension_maps_quantiles():

@@ -16,8 +16,7 @@ from matterlearn.diffusion.bases import Data
 from matterlearn.diffusion.schedules import Time
 from matterlearn.diffusion.scores import AbstractScore
 
-TOLERANCE = {True: 1e-9, False: 1e-5}  # in double and in single precision
-MOST_STEPS = 4096
+STEPS = 100
 
 
 def divergence(field, x: Data) -> Float[Array, ""]:
@@ -31,25 +30,39 @@ def divergence(field, x: Data) -> Float[Array, ""]:
     return jnp.sum(jax.vmap(lambda e: jnp.dot(e, turn(e)))(jnp.eye(x.size, dtype=x.dtype)))
 
 
-def flow_log_density(score: AbstractScore, x: Data, start: Time) -> Float[Array, ""]:
-    """ln p at time ``start`` by an adaptive Runge–Kutta pair of order 5; tolerance 1e-5, or 1e-9 in double precision.
+def flow_log_density(score: AbstractScore, x: Data, start: Time, steps: int = STEPS) -> Float[Array, ""]:
+    """ln p at time ``start`` by a Runge–Kutta method of order 5, in steps that are even in ln t from start to end.
 
-    Differentiable; NaN where the solver does not get through. Limits: second derivatives, which pass through the choice
-    of steps, were seen to be off by up to a percent.
+    As the steps do not depend on x, the value is a smooth function of x and of the network: derivatives of any order
+    are those of the value itself, which adaptive steps, whose number jumps, do not have.
+
+    Limits: with 100 steps and end/start from 10³ to 4·10⁴, values of fitted perceptrons and of narrow clusters came
+    within 3·10⁻⁷ of those with 1600; where noise grows exponentially in t (variance_exploding), within 5·10⁻⁴.
+
+    >>> from matterlearn.diffusion.bases import Sites
+    >>> from matterlearn.diffusion.processes import Gaussian
+    >>> from matterlearn.diffusion.schedules import NoiseLevel
+    >>> from matterlearn.diffusion.scores import GaussianScore
+    >>> known = GaussianScore(Gaussian(NoiseLevel(), Sites()), jnp.asarray(10.0), jnp.zeros(2), jnp.ones(2), Sites())
+    >>> round(float(flow_log_density(known, jnp.zeros(2), jnp.asarray(0.01))), 3)  # −ln 2π
+    -1.838
     """
 
-    def slope(t, state, args):
+    def slope(u, state, args):
         del args
-        velocity = partial(score.velocity, t=jnp.asarray(t))
-        return velocity(state[0]), divergence(velocity, state[0])
+        t = jnp.exp(u)
+        velocity = partial(score.velocity, t=t)
+        return t * velocity(state[0]), t * divergence(velocity, state[0])
 
-    tolerance = TOLERANCE[x.dtype == jnp.float64]
-    found = diffrax.diffeqsolve(
-        diffrax.ODETerm(slope), diffrax.Tsit5(), start, score.end, None, (x, jnp.zeros((), x.dtype)),
-        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance), max_steps=MOST_STEPS, throw=False,
-        adjoint=diffrax.DirectAdjoint(),  # forces and curvatures of such energies are derived twice
-    )  # fmt: skip
-    assert found.ys is not None  # saved at the end
-    late, gained = (leaf[0] for leaf in found.ys)
-    done = found.result == diffrax.RESULTS.successful
-    return jnp.where(done, score.log_prior(late) + gained, jnp.nan)
+    flow, method = diffrax.ODETerm(slope), diffrax.Tsit5(scan_kind="bounded")  # bounded loops have reverse derivatives
+
+    @jax.checkpoint  # reverse derivatives keep the state between steps alone
+    def step(carry, ends):
+        state, memory = carry
+        state, _, _, memory, _ = method.step(flow, ends[0], ends[1], state, None, memory, made_jump=False)
+        return (state, memory), None
+
+    u = jnp.linspace(jnp.log(start), jnp.log(score.end), steps + 1, dtype=x.dtype)
+    begin = (x, jnp.zeros((), x.dtype))
+    ((late, gained), _), _ = jax.lax.scan(step, (begin, method.init(flow, u[0], u[1], begin, None)), (u[:-1], u[1:]))
+    return score.log_prior(late) + gained
