@@ -113,6 +113,7 @@ class Config(Spec):
         description="how noise becomes data",
         examples=[
             {"kind": "clusters", "means": [[1.0], [-1.0]]},
+            {"kind": "fitted", "network": {"kind": "perceptron", "width": 3, "depth": 1}},
         ],
     )
     end: float = Field(gt=0, description="time at which reverse processes start", examples=[3.0])
