@@ -6,6 +6,10 @@ E is half the dissipated power, and its minimum under clamped potentials is Kirc
 the currents k_e (V_i − V_j) add up to the current imposed there. Conductances are the couplings; a force of the drive
 is an imposed current. ∂E/∂k_e = ½ (V_i − V_j)²: every edge knows its own share of any contrast.
 
+The same equations conduct heat: V is then the temperature of a node of heat capacity 1, k the thermal conductance of an
+edge, E half the Dirichlet energy Σ k (V_i − V_j)², and its gradient flow (``gradient_flow``) the heat equation on the
+graph, V̇ = −LV with the weighted Laplacian L.
+
 | quantity | unit |
 |---|---|
 | V | 1 |
@@ -30,8 +34,11 @@ from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 
 from matterlearn.core.graphs import Graph, edge_array, edge_weights
+from matterlearn.core.spectra import laplacian, largest_eigenvalue
 from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Problem, Spec
+
+SMALLEST = 1e-9  # total conductance of a node in a graph without edges
 
 
 class FlowState(NamedTuple):
@@ -94,6 +101,7 @@ class Config(Spec):
 
     kind: Literal["flow_network"]
     positions: ClassVar[bool] = False
+    quadratic: ClassVar[bool] = True
     graph: Graph = Field(
         description="who is joined to whom; weights that count multiply the conductances",
         examples=[{"kind": "path", "nodes": 3}, {"kind": "grid", "shape": [3, 3], "periodic": True}],
@@ -110,11 +118,33 @@ class Config(Spec):
         return self.graph.node_count
 
     @property
+    def degrees_of_freedom(self) -> int:
+        """Nodes."""
+        return self.ports
+
+    @property
+    def largest_diagonal(self) -> float:
+        """Largest total conductance of a node at the start, or a bound on it if there is disorder, kT_ref/V²."""
+        graph = self.graph.network
+        conductance = self._conductances(graph)
+        total = np.bincount(edge_array(graph).ravel(), np.repeat(conductance, 2), len(graph))
+        return float(max(np.max(total), SMALLEST)) * (1 + self.disorder)
+
+    @property
+    def largest_eigenvalue(self) -> float:
+        """Of the Laplacian at the start, or a bound if there is disorder: L grows with every conductance, kT_ref/V²."""
+        graph = self.graph.network
+        return largest_eigenvalue(laplacian(graph, self._conductances(graph))) * (1 + self.disorder)
+
+    @property
     def stiffness(self) -> float:
         """Bound on the largest curvature at the start, kT_ref/V²: twice the largest total conductance of a node."""
-        graph = self.graph.network
-        total = np.bincount(edge_array(graph).ravel(), np.repeat(np.abs(edge_weights(graph)), 2), len(graph))
-        return 2 * float(max(np.max(total), 1e-9) * np.max(self.conductance)) * (1 + self.disorder)
+        return 2 * self.largest_diagonal
+
+    def _conductances(self, graph) -> Float[np.ndarray, " edge"]:
+        """Without disorder; a list of the wrong length is complained about in :meth:`check`, not here."""
+        weights = np.abs(edge_weights(graph))
+        return weights * np.resize(self.conductance, len(weights))
 
     def check(self, scenario):
         """There are edges, and a positive conductance for each."""

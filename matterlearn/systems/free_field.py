@@ -89,6 +89,7 @@ class Config(Spec):
     draws_samples: ClassVar[bool] = True
     exact: ClassVar[bool] = True
     pattern_values: ClassVar[int] = 0
+    quadratic: ClassVar[bool] = True
     shape: Annotated[list[Side], Field(min_length=1, max_length=3)] = Field(
         description="sides of the periodic lattice", examples=[[4, 4], [5], [2, 3, 4]]
     )
@@ -99,6 +100,21 @@ class Config(Spec):
     def pattern_size(self) -> int:
         """Sites."""
         return math.prod(self.shape)
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Sites."""
+        return self.pattern_size
+
+    @property
+    def largest_eigenvalue(self) -> float:
+        """Largest curvature 2(K k̂² + m²) of a wave, kT_ref."""
+        return 2 * (self.stiffness * float(momenta_squared(tuple(self.shape)).max()) + self.mass_squared)
+
+    @property
+    def largest_diagonal(self) -> float:
+        """Curvature 2(2dK + m²) at a site, kT_ref."""
+        return 2 * (2 * len(self.shape) * self.stiffness + self.mass_squared)
 
     def build(self, key) -> FreeField:
         """The field."""
