@@ -31,6 +31,7 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | system | infers | it has an encoder that guesses its latent variables (``core.latent``) | no |
 | system | sampled_hidden | it has a hidden part that has no closed form, and must be sampled | no |
 | system | embedded_spins | a lattice field with ``hopping`` and ``site_energy`` (``core.lattice_action``) | no |
+| system | quadratic | its energy is quadratic; it says its ``degrees_of_freedom``, ``largest_eigenvalue``, ``largest_diagonal`` | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """
