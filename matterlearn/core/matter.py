@@ -9,6 +9,7 @@ nothing is continuous.
 | discrete | values of which no two that are updated together interact | ``core.discrete.AbstractDiscreteSystem`` |
 | network | units that all feel each other | ``core.network.AbstractNetwork`` |
 | reactions | numbers of molecules | ``core.system.AbstractSystem`` with ``core.reactions`` |
+| learner | a model that is refitted to data | ``core.learner.AbstractLearner`` |
 
 What else a Config may claim, so that other kinds can tell whether they go together (``name: ClassVar[bool] = True``):
 
@@ -22,6 +23,8 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | dynamics | stationary | the law of long runs, ``"boltzmann"`` or ``"none"`` | ``"boltzmann"`` |
 | dynamics | independent | every step is an independent sample; moves systems that draw them, and no others | no |
 | dynamics | flips_signs | it moves lattice fields and flips their signs, and moves no others | no |
+| dynamics | explicit | it takes the minimum from systems that know it, and moves no others | no |
+| rule | undriven | of the matter it needs the free phase alone | no |
 | rule | infers | it guesses what is hidden with the system's encoder, not with the dynamics | no |
 | rule | trains | kinds of matter that it can train (a tuple) | all |
 | system | positions | its state has a ``position`` | yes, if continuous |
@@ -31,7 +34,9 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | system | infers | it has an encoder that guesses its latent variables (``core.latent``) | no |
 | system | sampled_hidden | it has a hidden part that has no closed form, and must be sampled | no |
 | system | embedded_spins | a lattice field with ``hopping`` and ``site_energy`` (``core.lattice_action``) | no |
-| system | quadratic | its energy is quadratic; it says its ``degrees_of_freedom``, ``largest_eigenvalue``, ``largest_diagonal`` | no |
+| system | explicit_minimum | couplings give its minimum explicitly (``AbstractSystem.minimum``) | no |
+| system | node_features | it has features of nodes by layer (``features``), and outputs there | no |
+| system | quadratic | quadratic energy; has ``degrees_of_freedom``, ``largest_eigenvalue``, ``largest_diagonal`` | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |
 """
@@ -43,6 +48,7 @@ MOVES = {
     "discrete": ("discrete values", "metropolis or heat_bath"),
     "network": ("units of a network", "sequential or parallel"),
     "reactions": ("numbers of molecules", "gillespie or chemical_langevin"),
+    "learner": ("a model that is refitted to data", "generations"),
 }
 
 
@@ -67,10 +73,12 @@ def check_matter(dynamics, scenario):
 def trains(rule) -> tuple[str, ...]:
     """Kinds of matter whose couplings a rule's Config (or its class) can train; one that says nothing trains all.
 
-    >>> trains(object()) == tuple(MOVES)
-    True
+    Learners have no couplings.
+
+    >>> trains(object())
+    ('continuous', 'discrete', 'network', 'reactions')
     """
-    return getattr(rule, "trains", tuple(MOVES))
+    return getattr(rule, "trains", tuple(kind for kind in MOVES if kind != "learner"))
 
 
 def check_trains(rule, scenario):
