@@ -122,10 +122,12 @@ class Config(Spec):
             yield Problem(("first",), "is needed unless times are even: the last time before 0")
         if getattr(scenario.task, "given", None):
             yield Problem(("kind",), "cannot hold given entries: use a dynamics that can, or given: []")
-        if scenario.system.process.kind == "poisson" and self.step in ("predictor_corrector", "annealed_langevin"):
-            yield Problem(("step",), "field lines have no Langevin steps: use heun with alpha: 0")
-        if scenario.system.process.kind == "poisson" and self.alpha and self.step != "adaptive":
-            yield Problem(("alpha",), "field lines are deterministic: use alpha: 0")
+        if scenario.system.process.gaussian:
+            return
+        if self.step in ("predictor_corrector", "annealed_langevin"):
+            yield Problem(("step",), "noise that is not Gaussian has no Langevin steps: use heun with alpha: 0")
+        if self.alpha and self.step != "adaptive":
+            yield Problem(("alpha",), "ways back from noise that is not Gaussian are deterministic: use alpha: 0")
 
     def build(self) -> ReverseDiffusion:
         """The dynamics."""

@@ -1,26 +1,24 @@
 """Classical denoisers of a scenario: Wiener filters and thresholds. Read without jax."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from matterlearn.core.wavelet_filters import wavelet_complaint
-from matterlearn.spec import Spec
+from matterlearn.systems._score_claims import ScoreSpec
 
 Shape = tuple[int, ...]
 
 
-class Wiener(Spec):
+class Wiener(ScoreSpec):
     """The best denoiser that treats components one by one: with mean and variances of the training samples."""
 
     kind: Literal["wiener"]
+    needs_samples: ClassVar[bool] = True
+    needs_uniform: ClassVar[bool] = True
     basis: Literal["fourier", "principal", "sites"] = Field(
         default="fourier", description="components: plane waves, for stationary data; principal axes; entries"
     )
-
-    def complaint(self, shape: Shape) -> str | None:
-        """Any shape."""
-        del shape
 
     def build(self, process, end, shape, samples, key) -> Any:
         """The score; of unit variances as long as there are no samples."""
@@ -37,10 +35,11 @@ class Wiener(Spec):
         return wiener_score(process, shown, {"fourier": Fourier(), "sites": Sites()}[self.basis], end)
 
 
-class Threshold(Spec):
+class Threshold(ScoreSpec):
     """Thresholds of wavelet components."""
 
     kind: Literal["threshold"]
+    needs_uniform: ClassVar[bool] = True
     wavelet: str = Field(default="haar", description="an orthogonal one of PyWavelets: haar, db2, db3, …, sym4, coif1")
     rule: Literal["hard", "soft"] = Field(default="hard", description="components above are kept, or drawn in")
     threshold: float | None = Field(

@@ -1,7 +1,12 @@
-"""Forward processes of a scenario: how data become noise. Read without jax."""
+"""Forward processes of a scenario: how data become noise. Read without jax.
+
+What others have to know of a process, it says itself: ``gaussian``, whether its kernel is; ``keeps_signal``, whether α
+stays 1; ``uniform``, whether all components have the same noise; ``last``, the latest time at which reverse processes
+may start, and ``beyond``, what is wrong with later ones.
+"""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +21,11 @@ BASES = ("sites", "fourier", "principal", "haar", "daubechies2", "daubechies4")
 class Components(Spec):
     """What all processes share that act on components of a basis."""
 
+    gaussian: ClassVar[bool] = True
+    keeps_signal: ClassVar[bool] = False
+    uniform: ClassVar[bool] = False
+    last: ClassVar[float] = math.inf
+    beyond: ClassVar[str] = "times of {kind} go from 0 to {last:g}"
     basis: Literal[BASES] = Field(
         default="sites", description="components: entries, plane waves, principal axes of the data, wavelets"
     )
@@ -62,6 +72,11 @@ class White(Components):
         default="white", description="white, or with the variances that the data have in the components of the basis"
     )
 
+    @property
+    def uniform(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the noise is white."""
+        return self.noise == "white"
+
     def complaint(self, shape):
         """Nothing but the basis's own."""
         return super().complaint(shape)
@@ -100,6 +115,7 @@ class VariancePreserving(White):
     """Noise at a linearly growing rate, as a chain of 1000 steps has it with β from 10⁻⁴ to 0.02."""
 
     kind: Literal["variance_preserving"]
+    last: ClassVar[float] = 1.0
     first: float = Field(default=0.1, gt=0, description="rate β at time 0")
     final: float = Field(default=20.0, gt=0, description="rate β at time 1")
 
@@ -114,6 +130,7 @@ class SubVariancePreserving(White):
     """The signal of variance_preserving with less noise."""
 
     kind: Literal["sub_variance_preserving"]
+    last: ClassVar[float] = 1.0
     first: float = Field(default=0.1, gt=0, description="rate β at time 0")
     final: float = Field(default=20.0, gt=0, description="rate β at time 1")
 
@@ -128,6 +145,8 @@ class VarianceExploding(White):
     """Noise that grows geometrically; the signal stays."""
 
     kind: Literal["variance_exploding"]
+    keeps_signal: ClassVar[bool] = True
+    last: ClassVar[float] = 1.0
     first: float = Field(default=0.01, gt=0, description="σ₀")
     final: float = Field(default=50.0, gt=0, description="σ₁")
 
@@ -148,6 +167,7 @@ class NoiseLevel(White):
     """Time is the standard deviation of the noise; the signal stays."""
 
     kind: Literal["noise_level"]
+    keeps_signal: ClassVar[bool] = True
 
     def schedule(self):
         """σ = t."""
@@ -160,6 +180,10 @@ class Cosine(White):
     """A signal that fades like a cosine and vanishes at time 1, which is never reached."""
 
     kind: Literal["cosine"]
+    last: ClassVar[float] = 0.9999
+    beyond: ClassVar[str] = (
+        "the signal of {kind} is gone at time 1, where noise over signal is infinite: end at 0.999 or sooner"
+    )
     offset: float = Field(default=0.008, ge=0, lt=1, description="s, of the phase")
 
     def schedule(self):
@@ -173,6 +197,7 @@ class ScaleByScale(Components):
     """Components are destroyed one after the other, those with the smallest variance first."""
 
     kind: Literal["scale_by_scale"]
+    last: ClassVar[float] = 1.0
     softness: float = Field(
         default=0.5, gt=0, le=1e6, description="1: white noise; → 0: one scale after the other; large: all at once"
     )
@@ -204,6 +229,11 @@ class Heat(Spec):
     """Heat conduction on a graph, with the fluctuations of its temperature: dx = −(L + m) x dt + √(2 kT) dW."""
 
     kind: Literal["heat_conduction"]
+    gaussian: ClassVar[bool] = True
+    keeps_signal: ClassVar[bool] = False
+    uniform: ClassVar[bool] = False
+    last: ClassVar[float] = math.inf
+    beyond: ClassVar[str] = ""
     graph: Graph = Field(description="nodes are the entries of the data", examples=[{"kind": "cycle", "nodes": 4}])
     loss: float = Field(default=0.1, ge=0, description="m, heat lost at every node, 1/time")
     kT: float = Field(default=1.0, gt=0, description="strength of the fluctuations")
@@ -233,6 +263,11 @@ class Poisson(Spec):
     """Electric field lines of charges at the data, in more dimensions than the data have."""
 
     kind: Literal["poisson"]
+    gaussian: ClassVar[bool] = False
+    keeps_signal: ClassVar[bool] = True
+    uniform: ClassVar[bool] = True
+    last: ClassVar[float] = math.inf
+    beyond: ClassVar[str] = ""
     extra: float = Field(default=1.0, gt=0, le=1e6, description="extra dimensions D; large: Gaussian noise of σ = t")
 
     def complaint(self, shape):
@@ -253,8 +288,6 @@ def _numbers(*values):
     return [jnp.asarray(float(value)) for value in values]
 
 
-ENDS = {"variance_preserving": 1.0, "sub_variance_preserving": 1.0, "variance_exploding": 1.0, "scale_by_scale": 1.0}
-
 Process = Annotated[
     OrnsteinUhlenbeck | VariancePreserving | SubVariancePreserving | VarianceExploding | NoiseLevel | Cosine
     | ScaleByScale | Heat | Poisson,
@@ -268,7 +301,4 @@ def time_complaint(process: Process, end: float) -> str | None:
     >>> time_complaint(Cosine(kind="cosine"), 1.0)
     'the signal of cosine is gone at time 1, where noise over signal is infinite: end at 0.999 or sooner'
     """
-    if process.kind == "cosine" and end > 0.9999:
-        return "the signal of cosine is gone at time 1, where noise over signal is infinite: end at 0.999 or sooner"
-    last = ENDS.get(process.kind)
-    return f"times of {process.kind} go from 0 to {last:g}" if last is not None and end > last else None
+    return process.beyond.format(kind=process.kind, last=process.last) if end > process.last else None

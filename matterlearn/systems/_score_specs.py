@@ -1,18 +1,19 @@
 """Scores of a scenario: known laws of data, estimates from samples, networks to be fitted. Read without jax."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field
 
 from matterlearn.spec import Spec
 from matterlearn.systems._denoiser_specs import Threshold, Wiener
+from matterlearn.systems._score_claims import ScoreSpec
 
 Shape = tuple[int, ...]
 
 
-class GaussianLaw(Spec):
+class GaussianLaw(ScoreSpec):
     """Perfect, for normal data with mean 0: independent, with a spectrum, or a free lattice field."""
 
     kind: Literal["gaussian"]
@@ -45,7 +46,7 @@ class GaussianLaw(Spec):
         return GaussianScore(process, end, jnp.zeros(shape), jnp.asarray(variance.reshape(shape), float), basis)
 
 
-class Clusters(Spec):
+class Clusters(ScoreSpec):
     """Perfect, for normal clusters."""
 
     kind: Literal["clusters"]
@@ -74,15 +75,12 @@ class Clusters(Spec):
         return mixture_score(process, end, jnp.asarray(weights, float), jnp.asarray(means, float), self.variance)
 
 
-class CurieWeiss(Spec):
+class CurieWeiss(ScoreSpec):
     """Perfect, for Ising spins that all couple to each other: P ∝ exp[β (Σ a)²/2d]."""
 
     kind: Literal["curie_weiss"]
+    needs_uniform: ClassVar[bool] = True
     beta: float = Field(ge=0, le=10, description="inverse temperature, 1 at the transition")
-
-    def complaint(self, shape):
-        """Any number of spins."""
-        del shape
 
     def build(self, process, end, shape, samples, key) -> Any:
         """The score."""
@@ -92,15 +90,14 @@ class CurieWeiss(Spec):
         return curie_weiss_score(process, self.beta, math.prod(shape), end)
 
 
-class Empirical(Spec):
+class Empirical(ScoreSpec):
     """Of the training samples themselves."""
 
     kind: Literal["empirical"]
+    weighs_samples: ClassVar[bool] = True
+    needs_samples: ClassVar[bool] = True
+    needs_gaussian: ClassVar[bool] = False
     block: int = Field(default=4096, ge=1, description="samples that are compared at a time: bounds memory")
-
-    def complaint(self, shape):
-        """Any shape."""
-        del shape
 
     def build(self, process, end, shape, samples, key) -> Any:
         """The score; of one sample at the origin as long as there are none."""
@@ -113,14 +110,12 @@ class Empirical(Spec):
         return empirical_score(process, shown, end, self.block)
 
 
-class Linear(Spec):
+class Linear(ScoreSpec):
     """The best linear one: of the normal law with mean and covariance of the training samples."""
 
     kind: Literal["linear"]
-
-    def complaint(self, shape):
-        """Any shape."""
-        del shape
+    needs_samples: ClassVar[bool] = True
+    needs_uniform: ClassVar[bool] = True
 
     def build(self, process, end, shape, samples, key) -> Any:
         """The score; of the standard normal law as long as there are no samples."""
@@ -174,10 +169,12 @@ class UNet(Spec):
         return u_net(key, shape, width=self.width, depth=self.depth, edges=self.edges)
 
 
-class Fitted(Spec):
+class Fitted(ScoreSpec):
     """A network that corrects the posterior of normal data with the variances of the samples."""
 
     kind: Literal["fitted"]
+    fits: ClassVar[bool] = True
+    needs_gaussian: ClassVar[bool] = False
     network: Annotated[Perceptron | UNet, Field(discriminator="kind")] = Field(
         default=Perceptron(kind="perceptron"), description="perceptron or u_net"
     )
@@ -203,10 +200,12 @@ class Fitted(Spec):
         return FittedScore(reference=reference, network=network)  # pyright: ignore[reportCallIssue]
 
 
-class Blind(Spec):
+class Blind(ScoreSpec):
     """Convolutions without constants, which are not told how much noise there is."""
 
     kind: Literal["blind"]
+    fits: ClassVar[bool] = True
+    needs_signal: ClassVar[bool] = True
     width: int = Field(default=32, ge=1, le=512, description="channels of a hidden layer")
     depth: int = Field(default=5, ge=1, le=40, description="hidden layers")
     edges: Literal["periodic", "zero"] = Field(default="zero", description="beyond the edges of the plane")
@@ -228,3 +227,13 @@ Score = Annotated[
     GaussianLaw | Clusters | CurieWeiss | Empirical | Linear | Wiener | Threshold | Fitted | Blind,
     Field(discriminator="kind"),
 ]
+
+
+def kinds_with(specs, claim: str, value: bool) -> str:
+    """Kinds of a union of Specs that make a claim, to be named in advice.
+
+    >>> kinds_with(Score, "needs_gaussian", False)
+    'empirical or fitted'
+    """
+    found = [spec for spec in get_args(get_args(specs)[0]) if getattr(spec, claim) is value]
+    return " or ".join(get_args(spec.model_fields["kind"].annotation)[0] for spec in found)

@@ -45,7 +45,7 @@ from matterlearn.diffusion.likelihood import flow_log_density
 from matterlearn.diffusion.scores import AbstractScore
 from matterlearn.spec import Problem, Spec
 from matterlearn.systems._process_specs import Process, time_complaint
-from matterlearn.systems._score_specs import Score
+from matterlearn.systems._score_specs import Score, kinds_with
 
 
 class ScoreModel(AbstractField):
@@ -129,7 +129,7 @@ class Config(Spec):
     @property
     def fitted(self) -> bool:
         """Whether there is a network to be learned."""
-        return self.score.kind in ("fitted", "blind")
+        return self.score.fits
 
     def check(self, scenario):
         """Score, process and times go together."""
@@ -142,20 +142,20 @@ class Config(Spec):
             yield Problem(("end",), late)
         if self.start >= self.end:
             yield Problem(("start",), f"should come before the end {self.end:g}")
-        if self.score.kind in ("empirical", "linear", "wiener") and where is None:
+        if self.score.needs_samples and where is None:
             yield Problem(("score",), f"a score that is {self.score.kind} needs samples: use task data")
         yield from self._check_pair()
 
     def _check_pair(self):
-        """Scores that know one noise level for all components, or keep the signal."""
-        matched = getattr(self.process, "noise", "") == "matched"
-        own = matched or self.process.kind in ("scale_by_scale", "heat_conduction")
-        if self.score.kind in ("curie_weiss", "linear", "wiener", "threshold") and own:
-            yield Problem(("score",), f"{self.score.kind} needs the same noise in all components: use a white process")
-        if self.score.kind == "blind" and self.process.kind not in ("noise_level", "variance_exploding"):
-            yield Problem(("process",), "a blind denoiser needs a process that keeps the signal: use noise_level")
-        if self.process.kind == "poisson" and self.score.kind not in ("empirical", "fitted"):
-            yield Problem(("score",), f"{self.score.kind} scores belong to Gaussian noise: use empirical or fitted")
+        """What the score needs of its process."""
+        score, process = self.score, self.process
+        if score.needs_uniform and not process.uniform:
+            yield Problem(("score",), f"{score.kind} needs the same noise in all components: use a white process")
+        if score.needs_signal and not process.keeps_signal:
+            yield Problem(("process",), f"{score.kind} needs a process that keeps the signal: use noise_level")
+        if score.needs_gaussian and not process.gaussian:
+            others = kinds_with(Score, "needs_gaussian", False)
+            yield Problem(("score",), f"{score.kind} scores belong to Gaussian noise: use {others}")
 
     def build(self, key) -> ScoreModel:
         """The model, before it has seen data."""

@@ -131,7 +131,7 @@ class Config(Spec):
 
     def check(self, scenario):
         """An empirical score of samples of its size, in noise."""
-        if getattr(getattr(scenario.system, "score", None), "kind", None) != "empirical":
+        if not getattr(getattr(scenario.system, "score", None), "weighs_samples", False):
             yield Problem(("kind",), "is about responsibilities of samples: use system score_model with score "
                           "{kind: empirical}")  # fmt: skip
             return

@@ -40,7 +40,6 @@ from matterlearn.tasks.data import Data
 from matterlearn.theory import edm
 from matterlearn.theory.random_matrices import marchenko_pastur_mean
 
-COLOURED = ("scale_by_scale", "heat_conduction", "poisson")  # processes without one noise for all
 BLOCK = 100  # samples whose scores are computed at once
 
 
@@ -168,7 +167,7 @@ class Config(Spec):
         if min(self.times) <= 0:
             yield Problem(("times",), f"should be positive, so that there is noise; got {min(self.times):g}")
         process = scenario.system.process
-        if process.kind in COLOURED or getattr(process, "noise", "") == "matched":
+        if not (process.gaussian and process.uniform):
             yield Problem(("kind",), "compares scores in white noise: use a white process")
         yield from self._clean.check(scenario)
 
