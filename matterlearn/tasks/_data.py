@@ -4,24 +4,16 @@ Every source says how many entries a sample has and which values they take (0 fo
 every time, and gives them a shape to be drawn in.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
 from matterlearn.spec import Spec
 from matterlearn.tasks._fields import FreeField, LatticeField
 from matterlearn.tasks._laws import Magnet, Normal, NormalClusters
+from matterlearn.tasks._samples import Samples, SquareImages, divided, standardised
 from matterlearn.tasks._smooth import Smooth
-
-
-class Samples(NamedTuple):
-    """Samples to learn from and to be tested with, and the shape of one of them."""
-
-    train: Float[np.ndarray, "sample entry"]
-    test: Float[np.ndarray, "other entry"]
-    shape: tuple[int, ...]
 
 
 class Digits(Spec):
@@ -57,7 +49,7 @@ class Digits(Spec):
         return Samples(train, test, (8, 8))
 
 
-class Patches(Spec):
+class Patches(SquareImages):
     """Square patches of two photographs in grey, each less its mean and divided by its contrast.
 
     Places are drawn at random; patches with less contrast than the median are left out, since most of a photograph is
@@ -67,18 +59,6 @@ class Patches(Spec):
     source: Literal["patches"]
     side: int = Field(default=8, ge=2, le=32, description="rows and columns of a patch")
     count: int = Field(default=10_000, ge=2, le=10**6, description="patches")
-    test_fraction: float = Field(default=0.2, ge=0, lt=1, description="fraction held out")
-    seed: int = Field(default=0, ge=0, description="of the places")
-
-    @property
-    def size(self) -> int:
-        """Pixels."""
-        return self.side**2
-
-    @property
-    def values(self) -> int:
-        """Real numbers."""
-        return 0
 
     def build(self) -> Samples:
         """The patches."""
@@ -91,7 +71,7 @@ class Patches(Spec):
         contrast = patches.std(1)
         clear = contrast >= np.sort(contrast)[-self.count]
         patches = patches[clear] / contrast[clear, None]
-        return Samples(*standardised(*divided(patches, self.test_fraction, self.seed)), (self.side, self.side))
+        return Samples(*standardised(*self.divided(patches)), (self.side, self.side))
 
     def _cut(self, rng, image):
         top, left = (rng.integers(0, length - self.side + 1, self.count) for length in image.shape)
@@ -205,25 +185,3 @@ def complaint(source) -> str | None:
     if source.values and not all(entry == int(entry) and 0 <= entry < source.values for entry in entries):
         return f"entries should be whole numbers from 0 to {source.values - 1}, or values: 0 for real numbers"
     return None
-
-
-def standardised(train, test):
-    """Both with the training set's mean taken away and divided by its standard deviation; what never varies is 0.
-
-    >>> standardised(np.array([[1.0], [3.0]]), np.array([[2.0]]))[1].tolist()
-    [[0.0]]
-    """
-    mean, width = train.mean(0), train.std(0)
-    width[width == 0] = 1.0
-    return (train - mean) / width, (test - mean) / width
-
-
-def divided(samples, fraction: float, seed: int):
-    """Training and test samples, drawn without replacement.
-
-    >>> [len(part) for part in divided(np.zeros((10, 2)), 0.3, 0)]
-    [7, 3]
-    """
-    order = np.random.default_rng(seed).permutation(len(samples))
-    held = min(round(fraction * len(samples)), len(samples) - 1)  # one at least is learned from
-    return samples[order[held:]], samples[order[:held]]

@@ -5,7 +5,7 @@ from them or are compared with them.
 """
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from matterlearn.core.lattice_action import FieldAction, Side
 from matterlearn.spec import Spec
+from matterlearn.tasks._samples import Samples, divided
 from matterlearn.theory.lattice_field import free_samples, samples
 
 Shape = Annotated[list[Side], Field(min_length=1, max_length=3)]
@@ -40,10 +41,8 @@ class Configurations(Spec):
         """All configurations."""
         raise NotImplementedError
 
-    def build(self) -> Any:
+    def build(self) -> Samples:
         """The configurations, divided."""
-        from matterlearn.tasks._data import Samples, divided
-
         fields = self.draw().reshape(self.count, self.size)
         return Samples(*divided(fields, self.test_fraction, self.seed), tuple(self.shape))
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from matterlearn.spec import Spec
+from matterlearn.tasks._samples import Samples, divided
 
 LARGEST = 100_000  # entries of a sample
 
@@ -40,10 +41,8 @@ class Drawn(Spec):
         """The perfect score."""
         raise NotImplementedError
 
-    def build(self) -> Any:
+    def build(self) -> Samples:
         """The samples, divided."""
-        from matterlearn.tasks._data import Samples, divided
-
         samples = self.draw(np.random.default_rng(self.seed))
         return Samples(*divided(samples, self.test_fraction, self.seed), (self.size,))
 

@@ -8,43 +8,28 @@ periodic. A pixel on the curve has the shade of both sides in proportion; curves
 Source: spectra of random series of smoothness α are textbook; images like these in [kadkhodaie2024].
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from matterlearn.spec import Spec
+from matterlearn.tasks._samples import Samples, SquareImages
 
 FLUCTUATION = 0.3  # standard deviation of a field beside a step of ±1, and of a curve in units of half the side
 
 
-class Smooth(Spec):
+class Smooth(SquareImages):
     """Images of smoothness α with an edge of smoothness α, with zero mean and unit variance over the training set."""
 
     source: Literal["smooth"]
     side: int = Field(default=32, ge=4, le=256, description="rows and columns")
     alpha: float = Field(default=2.0, gt=0, le=5, description="smoothness α: derivatives up to this order exist")
-    count: int = Field(default=2000, ge=2, le=10**6, description="images")
-    test_fraction: float = Field(default=0.2, ge=0, lt=1, description="fraction held out")
-    seed: int = Field(default=0, ge=0, description="of the images")
 
-    @property
-    def size(self) -> int:
-        """Pixels."""
-        return self.side**2
-
-    @property
-    def values(self) -> int:
-        """Real numbers."""
-        return 0
-
-    def build(self) -> Any:
+    def build(self) -> Samples:
         """The images."""
-        from matterlearn.tasks._data import Samples, divided
-
         drawn = images(self.side, self.alpha, self.count, self.seed).reshape(self.count, -1)
-        train, test = divided(drawn, self.test_fraction, self.seed)
+        train, test = self.divided(drawn)
         mean, width = train.mean(), train.std()  # of all pixels alike: images are the same law wherever they are cut
         return Samples((train - mean) / width, (test - mean) / width, (self.side, self.side))
 
