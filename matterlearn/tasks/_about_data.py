@@ -1,10 +1,16 @@
 """Tasks that ask something about data which are shown, and drawn, as task ``data`` does."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
 
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask
-from matterlearn.tasks.data import Data
+from matterlearn.tasks.data import Config, Data
 
 
 class AboutData(AbstractTask):
@@ -48,3 +54,28 @@ class AboutData(AbstractTask):
     def groups(self, system) -> dict[str, list[Summary]]:
         """Examples of the training samples."""
         return self.data.groups(system)
+
+
+def clean(source: Any) -> Config:
+    """The task of modelling the data of a source."""
+    return Config.model_validate({"kind": "data", "data": source.model_dump(), "likelihood": "none"})
+
+
+def at_times(
+    function: Callable,
+    key: Key[Array, ""],
+    samples: Float[Array, "sample *site"],
+    times: Float[Array, " time"],
+    block: int,
+) -> PyTree[Float[Array, "time sample ..."]]:
+    """function(key, sample, time) of every sample at every time, each with a key of its own, ``block`` at once."""
+
+    def at(level):
+        def one(numbered):
+            number, sample = numbered
+            return function(jax.random.fold_in(key, number), sample, times[level])
+
+        numbers = level * len(samples) + jnp.arange(len(samples))
+        return jax.lax.map(one, (numbers, samples), batch_size=block)
+
+    return jax.lax.map(at, jnp.arange(len(times)))

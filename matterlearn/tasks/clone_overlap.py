@@ -34,9 +34,8 @@ from matterlearn.core.field import FieldState
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import Label, Recall, replicated
 from matterlearn.spec import Problem, Spec
-from matterlearn.tasks._about_data import AboutData
+from matterlearn.tasks._about_data import AboutData, clean
 from matterlearn.tasks._laws import Classes
-from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
 from matterlearn.theory import speciation
 
@@ -127,7 +126,7 @@ class Config(Spec):
         if not getattr(scenario.dynamics, "reverses", False):
             yield Problem(("kind",), f"{scenario.dynamics.kind!r} leads nowhere from noise: use reverse_diffusion")
             return
-        yield from self._clean.check(scenario)
+        yield from clean(self.data).check(scenario)
         share = 2 * len(self.times)
         pairs, rest = divmod(scenario.run.replicas, share)
         if rest:
@@ -138,12 +137,8 @@ class Config(Spec):
             yield Problem(("data",), f"{pairs} pairs for each time need as many samples, but there are {kept}: use a "
                           "larger count, or fewer replicas")  # fmt: skip
 
-    @property
-    def _clean(self) -> DataConfig:
-        return DataConfig.model_validate({"kind": "data", "data": self.data.model_dump(), "likelihood": "none"})
-
     def build(self, system) -> CloneOverlap:
         """The task; samples have the system's shape."""
         centres = jnp.asarray(self.data.centres, float).reshape(-1, *system.shape)
-        data = self._clean.build(system)
+        data = clean(self.data).build(system)
         return CloneOverlap(data, centres, jnp.asarray(self.times, float), getattr(self.data, "width", None))

@@ -44,9 +44,8 @@ from matterlearn.diffusion.denoisers import expected_loss
 from matterlearn.diffusion.wavelets import wavelet_basis
 from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
-from matterlearn.tasks._about_data import AboutData
+from matterlearn.tasks._about_data import AboutData, at_times, clean
 from matterlearn.tasks._data import Source
-from matterlearn.tasks.data import Config as Clean
 from matterlearn.tasks.data import Data
 from matterlearn.theory.wiener import psnr
 
@@ -150,17 +149,11 @@ def _width(process, t) -> Float[Array, ""]:
 def _restored(key, score, a, times):
     """Noisy and denoised samples at every time: [time, sample, …]."""
 
-    def one(numbered):
-        t, level, a, number = numbered
-        x = score.process.perturb(jax.random.fold_in(jax.random.fold_in(key, level), number), a, t)
+    def one(key, a, t):
+        x = score.process.perturb(key, a, t)
         return x, score.denoise(x, t)
 
-    def at(t, level):
-        numbers = jnp.arange(len(a))
-        same = (jnp.broadcast_to(t, len(a)), jnp.broadcast_to(level, len(a)))
-        return jax.lax.map(one, (*same, a, numbers), batch_size=BLOCK)
-
-    return jax.lax.map(lambda pair: at(*pair), (times, jnp.arange(len(times))))
+    return at_times(one, key, a, times, BLOCK)
 
 
 @eqx.filter_jit
@@ -201,11 +194,6 @@ class Config(Spec):
         names = ("mse_{}", "psnr_{}", "mse_{}_deviation", "psnr_{}_deviation")
         return (*(name.format(part) for name in names for part in parts), *["mse_gap"] * (len(parts) > 1))
 
-    @property
-    def clean(self) -> Clean:
-        """The task of modelling the same data."""
-        return Clean.model_validate({"kind": "data", "data": self.data.model_dump(), "likelihood": "none"})
-
     def check(self, scenario):
         """The system denoises samples of this size; sides can be halved."""
         if min(self.times) <= 0:
@@ -213,7 +201,7 @@ class Config(Spec):
         if not getattr(scenario.system, "denoises", False):
             yield Problem(("kind",), f"{scenario.system.kind!r} denoises nothing: use system score_model")
             return
-        yield from self.clean.check(scenario)
+        yield from clean(self.data).check(scenario)
         if self.oracle is not None:
             odd = [side for side in scenario.system.shape if side % 2]
             if odd:
@@ -223,7 +211,7 @@ class Config(Spec):
     def build(self, system) -> Denoising:
         """The task; samples have the system's shape."""
         shape, times = tuple(system.shape), jnp.asarray(self.times, float)
-        return Denoising(self._kept(self.clean.build(system)), times, shape, self.count, self.oracle)
+        return Denoising(self._kept(clean(self.data).build(system)), times, shape, self.count, self.oracle)
 
     def _kept(self, data: Data) -> Data:
         """The data, of whose training samples the subset alone is left."""

@@ -33,9 +33,8 @@ from matterlearn.core.observable import Summary
 from matterlearn.diffusion.diagnostics import excess_entropy
 from matterlearn.diffusion.schedules import Relaxation
 from matterlearn.spec import Problem, Spec
-from matterlearn.tasks._about_data import AboutData
+from matterlearn.tasks._about_data import AboutData, at_times, clean
 from matterlearn.tasks._data import Source
-from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
 from matterlearn.theory import speciation
 
@@ -101,18 +100,11 @@ class ExcessEntropy(AboutData):
 def _noised(key, score, samples, times):
     """−(1/d) ln w and Σ w² of every sample at every time: [time, sample] each."""
 
-    def one(numbered):
-        number, a, t = numbered
-        mine = jax.random.fold_in(key, number)
-        x = score.process.perturb(mine, a, t)  # the same draw that the entropy is of
-        return excess_entropy(mine, score, a, t), score.participation(x, t)
+    def one(key, a, t):
+        x = score.process.perturb(key, a, t)  # the same draw that the entropy is of
+        return excess_entropy(key, score, a, t), score.participation(x, t)
 
-    def at(level):
-        numbers = level * len(samples) + jnp.arange(len(samples))
-        same = jnp.broadcast_to(times[level], len(samples))
-        return jax.lax.map(one, (numbers, samples, same), batch_size=BLOCK)
-
-    return jax.lax.map(at, jnp.arange(len(times)))
+    return at_times(one, key, samples, times, BLOCK)
 
 
 class Config(Spec):
@@ -137,14 +129,10 @@ class Config(Spec):
             return
         if min(self.times) <= 0:
             yield Problem(("times",), f"should be positive, so that there is noise; got {min(self.times):g}")
-        yield from self._clean.check(scenario)
-
-    @property
-    def _clean(self) -> DataConfig:
-        return DataConfig.model_validate({"kind": "data", "data": self.data.model_dump(), "likelihood": "none"})
+        yield from clean(self.data).check(scenario)
 
     def build(self, system) -> ExcessEntropy:
         """The task."""
         ou = type(system.score.process.schedule) is Relaxation
         law = getattr(self.data, "symmetric", None) if ou else None
-        return ExcessEntropy(self._clean.build(system), jnp.asarray(self.times, float), self.draws, law)
+        return ExcessEntropy(clean(self.data).build(system), jnp.asarray(self.times, float), self.draws, law)

@@ -33,9 +33,8 @@ from matterlearn.diffusion.samplers import Heun
 from matterlearn.diffusion.schedules import NoiseLevel
 from matterlearn.diffusion.scores import GaussianScore
 from matterlearn.spec import Problem, Spec
-from matterlearn.tasks._about_data import AboutData
+from matterlearn.tasks._about_data import AboutData, at_times, clean
 from matterlearn.tasks._laws import Laws
-from matterlearn.tasks.data import Config as DataConfig
 from matterlearn.tasks.data import Data
 from matterlearn.theory import edm
 from matterlearn.theory.random_matrices import marchenko_pastur_mean
@@ -130,18 +129,12 @@ def _linear_error(score: GaussianScore, perfect: GaussianScore, t) -> float:
 def _errors(key, score, perfect, samples, times):
     """Squared error and squared perfect score per entry, of every sample at every time."""
 
-    def one(numbered):
-        number, a, t = numbered
-        x = score.process.perturb(jax.random.fold_in(key, number), a, t)
+    def one(key, a, t):
+        x = score.process.perturb(key, a, t)
         best = perfect.score(x, t)
         return jnp.mean((score.score(x, t) - best) ** 2), jnp.mean(best**2)
 
-    def at(level):
-        numbers = level * len(samples) + jnp.arange(len(samples))
-        same = jnp.broadcast_to(times[level], len(samples))
-        return jax.lax.map(one, (numbers, samples, same), batch_size=BLOCK)
-
-    return jax.lax.map(at, jnp.arange(len(times)))
+    return at_times(one, key, samples, times, BLOCK)
 
 
 class Config(Spec):
@@ -169,13 +162,10 @@ class Config(Spec):
         process = scenario.system.process
         if not (process.gaussian and process.uniform):
             yield Problem(("kind",), "compares scores in white noise: use a white process")
-        yield from self._clean.check(scenario)
-
-    @property
-    def _clean(self) -> DataConfig:
-        return DataConfig.model_validate({"kind": "data", "data": self.data.model_dump(), "likelihood": "none"})
+        yield from clean(self.data).check(scenario)
 
     def build(self, system) -> KnownLaw:
         """The task."""
         fresh = self.data.model_copy(update={"count": self.draws}).draw(np.random.default_rng(self.data.seed + 10**6))
-        return KnownLaw(self._clean.build(system), jnp.asarray(fresh, float), jnp.asarray(self.times, float), self.data)
+        data, times = clean(self.data).build(system), jnp.asarray(self.times, float)
+        return KnownLaw(data, jnp.asarray(fresh, float), times, self.data)
