@@ -93,7 +93,16 @@ def messages(graph: Any, loops: bool) -> Messages:
     >>> list(zip(pair.senders.tolist(), pair.receivers.tolist()))
     [(0, 0), (1, 0), (0, 1), (1, 1)]
     """
-    (low, high), nodes = edge_array(graph).T, len(graph)
+    return joined(edge_array(graph), len(graph), loops)
+
+
+def joined(edges: Int[np.ndarray, "undirected 2"], nodes: int, loops: bool) -> Messages:
+    """The same from pairs of nodes, every pair once; undirected edges keep their order.
+
+    >>> joined(np.array([[2, 0]]), 3, loops=False).receivers.tolist()
+    [0, 2]
+    """
+    low, high = np.asarray(edges).reshape(-1, 2).T
     own, number = np.arange(nodes if loops else 0), np.arange(len(low))
     senders, receivers = np.concatenate([low, high, own]), np.concatenate([high, low, own])
     undirected = np.concatenate([number, number, np.full(len(own), len(low))])
@@ -110,22 +119,27 @@ def directed(messages: Messages, edge_weights: Float[Array, " undirected"] | Non
     return messages.both_ways(jnp.ones(messages.edges) if edge_weights is None else edge_weights)
 
 
+def degrees(messages: Messages, edge_weights: Float[Array, " undirected"] | None = None) -> Float[Array, " node"]:
+    """D̃: sum of Ã over the edges into each node."""
+    if edge_weights is None:
+        return jnp.diff(messages.starts).astype(float)
+    return messages.sum(directed(messages, edge_weights))
+
+
 def symmetric(messages: Messages, edge_weights: Float[Array, " undirected"] | None = None) -> Float[Array, " edge"]:
     """D̃^{−½} Ã D̃^{−½} on every edge: Kipf's propagator if the messages have loops. Isolated nodes receive nothing."""
-    weights = directed(messages, edge_weights)
-    degree = messages.sum(weights)
+    degree = degrees(messages, edge_weights)
     linked = degree > 0
     root = jnp.where(linked, jax.lax.rsqrt(jnp.where(linked, degree, 1.0)), 0.0)
-    return root[messages.receivers] * weights * root[messages.senders]
+    return root[messages.receivers] * directed(messages, edge_weights) * root[messages.senders]
 
 
 def row_normalised(
     messages: Messages, edge_weights: Float[Array, " undirected"] | None = None
 ) -> Float[Array, " edge"]:
     """D̃^{−1} Ã on every edge: what arrives at a node is an average. Isolated nodes receive nothing."""
-    weights = directed(messages, edge_weights)
-    degree = messages.sum(weights)
-    return weights / jnp.where(degree > 0, degree, 1.0)[messages.receivers]
+    degree = degrees(messages, edge_weights)
+    return directed(messages, edge_weights) / jnp.where(degree > 0, degree, 1.0)[messages.receivers]
 
 
 def _mixed(weights, x, senders, receivers, starts, mirror):
@@ -135,7 +149,9 @@ def _mixed(weights, x, senders, receivers, starts, mirror):
 
 def _dotted(y, x, senders, receivers, starts, mirror):
     del starts, mirror
-    return jnp.sum(y[receivers] * x[senders], -1)
+    along = y[receivers] * x[senders]
+    # A product of matrices may be summed in any order, so it is made of vector instructions; a sum is not.
+    return jnp.dot(along, jnp.ones(along.shape[1], along.dtype), precision="highest")
 
 
 def _transposed_mix(slope, weights, x, senders, receivers, starts, mirror):
