@@ -34,6 +34,8 @@ from matterlearn import (
     plots_energy,
     plots_fields,
     plots_generative,
+    plots_graphs,
+    plots_heat,
     plots_inverse,
     plots_memorization,
     plots_networks,
@@ -142,6 +144,14 @@ DRAWINGS = (
             "standard error over data sets. Dotted: from exact moments; dashed: the bound of Cramér and Rao."),
     Drawing("answers", plots_networks.answers, "A network's error while learning; at the end, its outputs against what "
             "is wanted of them, for examples it has not seen."),
+    Drawing("oversmoothing", plots_graphs.oversmoothing, "Networks on a graph: accuracy against depth, and how alike "
+            "nodes become, layer by layer of the deepest network of each kind. Mean ± standard error over networks. "
+            "Dashed: what the spectrum of the graph predicts, from the first layer on; grey: without any network."),
+    Drawing("detection", plots_graphs.detection, "How many nodes of a block model are put into their block, mean ± "
+            "standard error over graphs. Dotted: where the division becomes detectable without labels, from the graph "
+            "and, where they are given, its features."),
+    Drawing("heat", plots_heat.heat, "Heat on a graph: distance from equilibrium, what a step does to every mode, and "
+            "temperatures. Symbols: measured; lines: from the spectrum of the graph."),
     Drawing("network", plots_networks.network, "The network before and after learning: edges as thick as their "
             "couplings, with the nodes that are given inputs and read."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),

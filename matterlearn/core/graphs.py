@@ -15,6 +15,7 @@ nodes are numbered from 0 in the order in which networkx makes them, so that a s
 | ``small_world`` | ``nodes``, ``degree``, ``probability``, ``seed`` | a rewired ring [watts1998collective] |
 | ``preferential`` | ``nodes``, ``degree``, ``seed`` | by preferential attachment [barabasi1999emergence] |
 | ``random_geometric`` | ``nodes``, ``radius``, ``dimension``, ``seed`` | points in a unit cube closer than ``radius`` |
+| ``stochastic_blocks`` | ``blocks``, ``degree``, ``signal``, ``seed`` | blocks, by :func:`block_probabilities` |
 | ``edges`` | ``edges``, ``nodes``, ``weights``, ``positions`` | as listed |
 | ``named`` | ``name`` | small graphs that come with networkx, such as ``karate_club`` |
 
@@ -65,6 +66,7 @@ FIELDS = {
     "small_world": Fields(("nodes", "degree", "probability"), ("seed",)),
     "preferential": Fields(("nodes", "degree"), ("seed",)),
     "random_geometric": Fields(("nodes", "radius"), ("dimension", "seed")),
+    "stochastic_blocks": Fields(("blocks", "degree", "signal"), ("seed",)),
     "edges": Fields(("edges",), ("nodes", "weights", "positions")),
     "named": Fields(("name",)),
 }
@@ -77,7 +79,7 @@ class Graph(Spec):
 
     kind: Literal[
         "path", "cycle", "star", "complete", "grid", "triangular", "layered", "balanced_tree", "erdos_renyi",
-        "random_regular", "small_world", "preferential", "random_geometric", "edges", "named",
+        "random_regular", "small_world", "preferential", "random_geometric", "stochastic_blocks", "edges", "named",
     ] = Field(description="how the graph is made")  # fmt: skip
     nodes: Count | None = Field(default=None, description="number of nodes")
     shape: tuple[Count, ...] | None = Field(
@@ -85,7 +87,13 @@ class Graph(Spec):
     )
     periodic: bool = Field(default=False, description="whether opposite sides are joined")
     layers: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each layer")
-    degree: int | None = Field(default=None, ge=1, description="neighbours of a node; branches of a tree")
+    degree: int | None = Field(
+        default=None, ge=1, description="neighbours of a node, on average where blocks are joined; branches of a tree"
+    )
+    blocks: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each block")
+    signal: float | None = Field(
+        default=None, description="λ: how much nodes prefer their own block; below 0 they prefer the others"
+    )
     height: int | None = Field(default=None, ge=1, le=30, description="generations of a tree")
     probability: float | None = Field(default=None, ge=0, le=1, description="of an edge, or of rewiring it")
     radius: float | None = Field(default=None, gt=0, description="points closer than this are joined")
@@ -116,7 +124,7 @@ class Graph(Spec):
     @property
     def node_count(self) -> int:
         """Number of nodes, without drawing a random graph."""
-        return self.nodes if self.nodes is not None else len(_drawn(self))
+        return self.nodes or sum(self.blocks or ()) or len(_drawn(self))
 
     @property
     def network(self) -> Any:
@@ -163,6 +171,41 @@ def node_positions(graph: Any) -> Float[np.ndarray, "node axis"]:
     return places / np.mean(np.linalg.norm(places[i] - places[j], axis=-1)) if len(i) else places
 
 
+def node_classes(graph: Any) -> dict[str, Int[np.ndarray, " node"]]:
+    """What divides all nodes into classes, by name: ``club`` of the karate club, ``block`` of stochastic blocks.
+
+    Classes are numbered in the order of their first node.
+
+    >>> club = node_classes(Graph(kind="named", name="karate_club").build())["club"]
+    >>> club[[0, 33]].tolist(), int(club.sum())
+    ([0, 1], 17)
+    """
+    names = sorted({name for _, attributes in graph.nodes(data=True) for name in attributes} - {"pos", "label"})
+    found = {}
+    for name in names:
+        values = [attributes.get(name) for _, attributes in graph.nodes(data=True)]
+        if None not in values:
+            order = {value: number for number, value in enumerate(dict.fromkeys(values))}
+            found[name] = np.array([order[value] for value in values], np.int32)
+    return found
+
+
+def block_probabilities(sizes: tuple[int, ...], degree: float, signal: float) -> tuple[float, float]:
+    """Probability of an edge within a block, and between two, of q blocks of n nodes in all.
+
+        p_in = (d + (q − 1) λ√d)/n,        p_out = (d − λ√d)/n
+
+    d is the mean degree if the blocks are of one size. Blocks can be found for |λ| > 1 [mossel2018proof], from the
+    graph alone; λ² d is the squared second eigenvalue of a branching walk, over d.
+
+    >>> block_probabilities((50, 50), 4, 1.0)
+    (0.06, 0.02)
+    """
+    blocks, nodes = len(sizes), sum(sizes)
+    strength = signal * degree**0.5
+    return (degree + (blocks - 1) * strength) / nodes, (degree - strength) / nodes
+
+
 def _sorted_edges(graph) -> list[tuple[int, int]]:
     return sorted((min(edge), max(edge)) for edge in graph.edges)
 
@@ -195,6 +238,12 @@ def _layered(nx, spec):
     return graph
 
 
+def _blocks(nx, spec):
+    within, between = block_probabilities(spec.blocks, spec.degree, spec.signal)
+    chances = np.full((len(spec.blocks),) * 2, between) + np.diag(np.full(len(spec.blocks), within - between))
+    return nx.stochastic_block_model(spec.blocks, chances.tolist(), seed=spec.seed, sparse=True)
+
+
 def _listed_nodes(spec) -> int:
     return spec.nodes if spec.nodes is not None else 1 + max(map(max, spec.edges))
 
@@ -224,6 +273,7 @@ MAKERS = {
     "small_world": lambda nx, g: nx.watts_strogatz_graph(g.nodes, g.degree, g.probability, g.seed),
     "preferential": lambda nx, g: nx.barabasi_albert_graph(g.nodes, g.degree, g.seed),
     "random_geometric": lambda nx, g: nx.random_geometric_graph(g.nodes, g.radius, g.dimension, seed=g.seed),
+    "stochastic_blocks": _blocks,
     "edges": _listed,
     "named": lambda nx, g: getattr(nx, f"{g.name}_graph")(),
 }
@@ -249,6 +299,19 @@ def _size_complaint(spec) -> str:
     return f"more than {MOST_NODES} nodes" if np.prod(spec.shape, dtype=float) > MOST_NODES else ""
 
 
+def _blocks_complaint(spec) -> str:
+    if sum(spec.blocks) > MOST_NODES:
+        return f"more than {MOST_NODES} nodes"
+    chances = block_probabilities(spec.blocks, spec.degree, spec.signal)
+    if min(chances) < 0 or max(chances) > 1:
+        within, between = chances
+        return (
+            f"signal {spec.signal:g} at degree {spec.degree} gives edges with probability {within:.3g} within a block "
+            f"and {between:.3g} between two, not in 0 to 1: bring signal nearer to 0, or change degree"
+        )
+    return ""
+
+
 def _listing_complaint(spec) -> str:
     loops = [edge for edge in spec.edges if edge[0] == edge[1]]
     if loops:
@@ -270,5 +333,6 @@ CHECKS = {
     "edges": _listing_complaint,
     "grid": _size_complaint,
     "triangular": _triangular_complaint,
+    "stochastic_blocks": _blocks_complaint,
     **dict.fromkeys(("random_regular", "small_world", "preferential"), _degree_complaint),
 }

@@ -3,7 +3,7 @@
 A presentation of an input with the output wanted for it clamps the inputs, in ``batch.drive`` and ``batch.free`` alike,
 and ``batch.drive`` also tethers the outputs to their targets. The energy of those tethers is the cost
 
-    C(x) = ½ Σ_i k_i (x_i − a_i)²
+    C(x) = Σ_i k_i u(x_i, a_i),        u = ½ (x − a)², or another shape of tether (``core.drive``)
 
 | phase | imposed |
 |---|---|
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from matterlearn.core.drive import Drive
+from matterlearn.core.drive import Drive, harmonic
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import State
 from matterlearn.errors import InputError
@@ -41,8 +41,11 @@ def held(drive: Drive, x: State, fraction: Float[Array, ""] | float) -> Drive:
     """What was tethered is clamped instead, at ``fraction`` of the way from x to its target.
 
     Raises:
-        InputError: if nothing is tethered.
+        InputError: if nothing is tethered, or not by springs: then there is no way to the target to go.
     """
+    if drive.tether is not harmonic:
+        raise InputError("clamping outputs nearer to their targets needs targets that outputs can reach: use squares "
+                         "as the task's loss")  # fmt: skip
     tied = jax.tree.map(lambda k, y: jnp.broadcast_to(k > 0, y.shape), _tethers(drive), x)
     before = drive.clamped if drive.clamped is not None else jax.tree.map(jnp.zeros_like, tied)
     clamped = jax.tree.map(jnp.logical_or, tied, before)
@@ -60,7 +63,7 @@ def cost(drive: Drive, x: State) -> Float[Array, ""]:
     Raises:
         InputError: if nothing is tethered.
     """
-    return Drive(target=drive.target, stiffness=_tethers(drive), strength=drive.strength).energy(x)
+    return Drive(drive.target, _tethers(drive), strength=drive.strength, tether=drive.tether).energy(x)
 
 
 def mean_cost(drive: Drive, x: State) -> Float[Array, ""]:

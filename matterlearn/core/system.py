@@ -109,6 +109,14 @@ class AbstractSystem(eqx.Module):
         del kT, held
         return self.energy(x, neighbors)
 
+    def minimum(self, x: State) -> State | None:
+        """The free state of least energy with the inputs of x, where the couplings give it explicitly.
+
+        Differentiable in the couplings, and valid where nothing but inputs is clamped. Default: ``None``, it has to be
+        searched for.
+        """
+        del x
+
     def log_partition(self, kT: Float[Array, ""]) -> Float[Array, ""] | None:
         """ln Z at temperature kT, differentiable in the couplings, or ``None`` where it cannot be had exactly.
 
