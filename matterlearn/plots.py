@@ -152,6 +152,9 @@ DRAWINGS = (
             "and, where they are given, its features."),
     Drawing("heat", plots_heat.heat, "Heat on a graph: distance from equilibrium, what a step does to every mode, and "
             "temperatures. Symbols: measured; lines: from the spectrum of the graph."),
+    Drawing("conductances", plots_heat.conductances, "Error of conductances that a student finds from temperatures; "
+            "dashed: after the best common factor; dotted: least squares on Kirchhoff's equations. Beside them: the "
+            "teacher's."),
     Drawing("network", plots_networks.network, "The network before and after learning: edges as thick as their "
             "couplings, with the nodes that are given inputs and read."),
     Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
