@@ -4,17 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from noising import ou
 
 from matterlearn.diffusion.bases import Fourier, Sites
 from matterlearn.diffusion.denoisers import hard, soft, threshold_score, wiener_score
-from matterlearn.diffusion.processes import Gaussian, Relaxation
+from matterlearn.diffusion.processes import Gaussian
 from matterlearn.diffusion.schedules import NoiseLevel
 from matterlearn.diffusion.scores import GaussianScore, linear_score
 from matterlearn.diffusion.wavelets import wavelet_basis
 from matterlearn.theory import lattice_field, thresholding, wiener
 
 LEVEL = Gaussian(NoiseLevel(), Sites())
-OU = Gaussian(Relaxation(jnp.asarray(1.0), jnp.asarray(1.0)), Sites())
+OU = ou()
 END = jnp.asarray(10.0)
 SHAPE, MASS, NOISE = (8, 8), 0.3, 0.6
 FREE = lattice_field.free_spectrum(SHAPE, MASS)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from noising import ou
 
 from matterlearn.diffusion import diagnostics
 from matterlearn.diffusion.bases import Axes, Sites
@@ -16,14 +17,10 @@ from matterlearn.theory import speciation
 KEY = jax.random.key(0)
 
 
-def white():
-    return Gaussian(Relaxation(jnp.asarray(1.0), jnp.asarray(1.0)), Sites())
-
-
 def clusters(d, process=None):
     means = jnp.stack([jnp.ones(d), -jnp.ones(d)])
     end, half = jnp.asarray(8.0), jnp.full(2, np.log(0.5))
-    return MixtureScore(process or white(), end, half, means, jnp.ones((2, 1)))
+    return MixtureScore(process or ou(), end, half, means, jnp.ones((2, 1)))
 
 
 def test_clones_of_two_clusters_agree_as_often_as_theory_says():
@@ -45,7 +42,7 @@ def test_clones_of_two_clusters_agree_as_often_as_theory_says():
 @pytest.mark.parametrize(("t", "expected"), [(3.0, 1.0), (0.05, 0.0)])
 def test_excess_entropy_at_both_ends(t, expected):
     data = jax.random.normal(KEY, (500, 64))
-    score = empirical_score(white(), data, jnp.asarray(5.0), block=128)
+    score = empirical_score(ou(), data, jnp.asarray(5.0), block=128)
     keys = jax.random.split(jax.random.key(1), 200)
     each = jax.jit(jax.vmap(lambda k, a: diagnostics.excess_entropy(k, score, a, jnp.asarray(t))))(keys, data[:200])
     assert float(each.mean()) * 64 / np.log(500) == pytest.approx(expected, abs=0.02)
@@ -55,7 +52,7 @@ def test_excess_entropy_is_that_of_the_responsibilities():
     """E[−ln w_μ] = E H(w), computed from all weights; and the formula with the density of the noised samples."""
     d, n, t = 5, 40, jnp.asarray(0.4)
     data = jax.random.normal(KEY, (n, d))
-    score = empirical_score(white(), data, jnp.asarray(5.0), block=16)
+    score = empirical_score(ou(), data, jnp.asarray(5.0), block=16)
     count = 20_000
     which = jax.random.randint(jax.random.key(2), (count,), 0, n)
     keys = jax.random.split(jax.random.key(3), count)
@@ -91,7 +88,7 @@ def test_modes_of_a_normal_law_are_its_principal_axes():
     """Eigenvalues α λ/(α² λ + σ²), those of Wiener's filter."""
     variance = jnp.array([4.0, 1.0, 0.25, 0.01])
     turn = jnp.asarray(np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0], jnp.float32)
-    score = GaussianScore(white(), jnp.asarray(4.0), jnp.zeros(4), variance, Axes(turn))
+    score = GaussianScore(ou(), jnp.asarray(4.0), jnp.zeros(4), variance, Axes(turn))
     t = jnp.asarray(0.3)
     found = jax.jit(diagnostics.modes)(score, jnp.ones(4), t)
     signal, noise = jnp.exp(-t), 1 - jnp.exp(-2 * t)
@@ -104,7 +101,7 @@ def test_jacobian_is_the_posterior_covariance():
     """Empirical score: weights give Cov(a|x) directly; with other noise in every component, in components."""
     turn = jnp.asarray(np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0], jnp.float32)
     data = jax.random.normal(KEY, (30, 3))
-    for process in (white(), Gaussian(Relaxation(jnp.array([0.5, 1.0, 2.0]), jnp.asarray(1.0)), Axes(turn))):
+    for process in (ou(), Gaussian(Relaxation(jnp.array([0.5, 1.0, 2.0]), jnp.asarray(1.0)), Axes(turn))):
         score, t = empirical_score(process, data, jnp.asarray(5.0)), jnp.asarray(0.6)
         x = process.perturb(jax.random.key(5), data[0], t)
         c = jax.vmap(process.basis.to)(data)
@@ -144,8 +141,8 @@ def test_empirical_score_copies_and_true_score_does_not():
     d = 16
     data = jax.random.normal(KEY, (200, d))
     fresh = jax.random.normal(jax.random.key(9), (200, d))
-    true = GaussianScore(white(), jnp.asarray(4.0), jnp.zeros(d), jnp.ones(d), Sites())
-    memory = empirical_score(white(), data, jnp.asarray(4.0))
+    true = GaussianScore(ou(), jnp.asarray(4.0), jnp.zeros(d), jnp.ones(d), Sites())
+    memory = empirical_score(ou(), data, jnp.asarray(4.0))
     times, step = jnp.append(jnp.geomspace(4.0, 1e-3, 80), 0.0), Exponential(jnp.asarray(1.0))
 
     def copies(score):
@@ -169,7 +166,7 @@ def test_two_scores_from_the_same_noise():
     times = jnp.append(jnp.geomspace(4.0, 1e-3, 60), 0.0)
     data = jax.random.normal(KEY, (100, d))
     end = jnp.asarray(4.0)
-    halves = empirical_score(white(), data[:50], end), empirical_score(white(), data[50:], end)
+    halves = empirical_score(ou(), data[:50], end), empirical_score(ou(), data[50:], end)
     keys = jax.random.split(KEY, 20)
     twice = halves[0], halves[0]
     one, same = (

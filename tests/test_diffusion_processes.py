@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from noising import number, ou
 from scipy import integrate, stats
 
-from matterlearn.diffusion.bases import Axes, Fourier, Sites, laplacian_eigenvalues
+from matterlearn.diffusion.bases import Axes, Fourier, laplacian_eigenvalues
 from matterlearn.diffusion.processes import Gaussian, Poisson
 from matterlearn.diffusion.schedules import (
     Coloured,
@@ -21,17 +22,7 @@ from matterlearn.diffusion.schedules import (
     soft_conditioning,
 )
 
-pytestmark = pytest.mark.usefixtures("double")
-
-
-@pytest.fixture
-def double():
-    with jax.enable_x64(True):
-        yield
-
-
-def number(value):
-    return jnp.asarray(float(value))
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def all_schedules():
@@ -133,7 +124,7 @@ def test_noise_is_white_in_every_basis_and_variances_follow_the_schedule():
 
 def test_gaussian_kernel_is_the_normal_density():
     """With its normalisation, against scipy."""
-    process, t = Gaussian(Relaxation(number(1), number(1)), Sites()), number(0.4)
+    process, t = ou(), number(0.4)
     x, a = jnp.array([0.3, -1.2, 2.0]), jnp.array([[1.0, 0.5, -0.3], [0.0, 0.0, 1.0]])
     found = process.log_kernels(x, a, t) + process.log_normalisation(x, t)
     wanted = [stats.multivariate_normal(np.exp(-0.4) * m, 1 - np.exp(-0.8)).logpdf(x) for m in np.asarray(a)]

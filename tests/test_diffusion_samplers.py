@@ -4,29 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from noising import number, ou
 
 from matterlearn.diffusion.bases import Axes, Sites
 from matterlearn.diffusion.processes import Gaussian
 from matterlearn.diffusion.samplers import Adaptive, Corrected, EulerMaruyama, Exponential, Heun, power_grid, sample
-from matterlearn.diffusion.schedules import LogRatio, NoiseLevel, Relaxation, VariancePreserving
+from matterlearn.diffusion.schedules import LogRatio, NoiseLevel, VariancePreserving
 from matterlearn.diffusion.scores import GaussianScore, empirical_score
 
-pytestmark = pytest.mark.usefixtures("double")
+pytestmark = pytest.mark.usefixtures("x64")
 KEY = jax.random.key(0)
-
-
-@pytest.fixture
-def double():
-    with jax.enable_x64(True):
-        yield
-
-
-def number(value):
-    return jnp.asarray(float(value))
-
-
-def ou():
-    return Gaussian(Relaxation(number(1), number(1)), Sites())
 
 
 def normal(process, end, variance):

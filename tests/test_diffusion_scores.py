@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from noising import number, ou
 from scipy import integrate
 
 from matterlearn.diffusion.bases import Axes, Fourier, Sites, laplacian_eigenvalues
@@ -16,7 +17,7 @@ from matterlearn.diffusion.losses import WEIGHTS, denoising_loss, explicit_loss
 from matterlearn.diffusion.networks import perceptron_network
 from matterlearn.diffusion.processes import Gaussian, Poisson
 from matterlearn.diffusion.samplers import Adaptive
-from matterlearn.diffusion.schedules import LogRatio, NoiseLevel, Relaxation
+from matterlearn.diffusion.schedules import LogRatio, NoiseLevel
 from matterlearn.diffusion.scores import (
     GaussianScore,
     Guided,
@@ -27,22 +28,8 @@ from matterlearn.diffusion.scores import (
     reference_score,
 )
 
-pytestmark = pytest.mark.usefixtures("double")
+pytestmark = pytest.mark.usefixtures("x64")
 END = 3.0
-
-
-@pytest.fixture
-def double():
-    with jax.enable_x64(True):
-        yield
-
-
-def number(value):
-    return jnp.asarray(float(value))
-
-
-def ou():
-    return Gaussian(Relaxation(number(1), number(1)), Sites())
 
 
 def spins(size):

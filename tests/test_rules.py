@@ -16,16 +16,12 @@ from matterlearn.core.symmetric import pack, unpack
 from matterlearn.kinds import load_kind
 from matterlearn.theory import linkers as exact
 
+pytestmark = pytest.mark.usefixtures("x64")
+
 
 def rule(**numbers):
     config = {"kind": "hebbian_linkers", "rate": 0.5, "saturation": 8.0, **numbers}
     return load_kind("rules", "hebbian_linkers")(**config).build()
-
-
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
 
 
 CONTACTS = np.array([0.0, 0.01, 0.5, 1.0, 3.0])

@@ -18,11 +18,7 @@ from matterlearn.errors import InputError
 from matterlearn.kinds import load_kind
 from matterlearn.theory import resistor_network as exact
 
-
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def built(family, kind, **fields):
