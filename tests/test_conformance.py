@@ -1,5 +1,7 @@
 """Every registered kind passes the battery; nothing here names one."""
 
+import functools
+
 import jax
 import pytest
 
@@ -22,16 +24,27 @@ def example(parameter):
 
 
 def variants_with(checks, family):
-    """One parameter per small example and check that it has to pass."""
+    """One parameter per small example and check that it has to pass; statistics of chains one by one are slow."""
     return [
-        pytest.param(variant.values[0], check, id=f"{check.__name__}-{variant.id}")
+        pytest.param(variant.values[0], check, id=f"{check.__name__}-{variant.id}", marks=slow(variant, check))
         for variant in variants(family) for check in checks(example(variant.values[0]))
     ]  # fmt: skip
 
 
+def slow(variant, check):
+    law = check.__name__ in ("keeps_the_boltzmann_law", "forgets_its_start")
+    return [pytest.mark.slow] if law and getattr(example(variant.values[0]), "one_by_one", False) else []
+
+
 @pytest.fixture(scope="module")
 def system_case(request):
-    return testing.system_case(example(request.param))
+    return case_of(*request.param)
+
+
+@functools.lru_cache(maxsize=1)
+def case_of(family, kind, i):
+    """Made once for all checks that come one after the other."""
+    return testing.system_case(example((family, kind, i)))
 
 
 def named(checks):

@@ -93,6 +93,7 @@ class Config(Spec):
     kind: Literal["hopping"]
     matter: ClassVar[str] = "discrete"
     conserving: ClassVar[bool] = True
+    one_by_one: ClassVar[bool] = True
     kT: PositiveSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     duration: float = Field(default=1.0, gt=0, description="physical time of one step, 1/attempt rate")
     states: int = Field(default=1, ge=1, description="internal states of a particle; species come in such families")

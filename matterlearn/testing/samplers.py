@@ -23,6 +23,7 @@ CHAINS = 8192
 SHAPE = (2, 3)
 LONG = 40  # steps: a sensible example forgets six sites long before
 FEWEST = 10
+FEW = 64
 
 
 class Mixture(NamedTuple):
@@ -100,6 +101,11 @@ def _at(states, rows):
     return jax.tree.map(lambda leaf: leaf[jnp.asarray(rows)], states)
 
 
+def _some(config: Any) -> int:
+    """Chains for what needs no statistics: the usual ones, already compiled, or few where they run one by one."""
+    return FEW if getattr(config, "one_by_one", False) else CHAINS
+
+
 def _index(x) -> np.ndarray:
     """Which state of the enumeration each chain is in."""
     flat = np.asarray(x.species).reshape(len(x.species), -1)
@@ -152,7 +158,7 @@ def forgets_its_start(config: Any) -> None:
 def steps_are_counted_and_chunked(config: Any) -> None:
     """The same key gives the same bits, however a run is cut into chunks; another key gives other bits."""
     t = trial(config)
-    key, x = jax.random.key(3), _at(t.mixture.states, np.full(CHAINS, 140))
+    key, x = jax.random.key(3), _at(t.mixture.states, np.full(_some(config), 140))
     parts = t.dynamics, t.mixture.system, clamp(x)
     start = t.started(key, *parts, x)
     whole = t.advanced(key, *parts, start, jnp.asarray(12))
@@ -169,9 +175,9 @@ def steps_are_counted_and_chunked(config: Any) -> None:
 def clamps_hold(config: Any) -> None:
     """Clamped sites stay on their target, every other site moves."""
     t = trial(config)
-    start = np.random.default_rng(1).choice(len(t.mixture.ensemble.energies), CHAINS)
+    start = np.random.default_rng(1).choice(len(t.mixture.ensemble.energies), _some(config))
     x, held = _at(t.mixture.states, start), (1, 2)
-    before, after = (np.asarray(t.run(6, x, n, drive=clamp(x, held, 2)).x.species).reshape(CHAINS, -1) for n in (0, 5))
+    before, after = (np.asarray(t.run(6, x, n, drive=clamp(x, held, 2)).x.species).reshape(len(start), -1) for n in (0, 5))
     assert np.all(before[:, held] == 2) and np.all(after[:, held] == 2), "a clamped site moved"
     free = np.setdiff1d(np.arange(after.shape[1]), held)
     assert np.all(np.any(before != after, 0)[free]), "a free site did not move"
@@ -180,7 +186,7 @@ def clamps_hold(config: Any) -> None:
 def numbers_are_leaves(config: Any) -> None:
     """Other couplings or another temperature never recompile."""
     t = trial(config)
-    x = _at(t.mixture.states, np.full(CHAINS, 140))
+    x = _at(t.mixture.states, np.full(_some(config), 140))
     t.run(7, x, 1)
     traces = t.advanced.traces
     for name, value in t.config.model_dump().items():
