@@ -40,6 +40,8 @@ LAYERS = {
     "diffusion": {"kind": "diffusion", "step": 0.3},
     "attentive diffusion": {"kind": "diffusion", "step": 0.3, "attention": 2},
 }
+QUICK = {"attention", "attentive diffusion"}  # what these two test, the others do not add much to
+EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LAYERS]
 RATE = 0.8961420499  # second eigenvalue of the karate club's symmetric propagator
 
 
@@ -72,7 +74,7 @@ def scene(system, loss="log_loss"):
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", EVERY)
 def test_forward_pass_is_the_minimum_and_its_derivative_the_adjoint(layer):
     """E = 0 and ∂E/∂x = 0 there; the gradient through it, by the Hessian, and by finite differences is one."""
     system = network(layer, members=2)
@@ -131,7 +133,7 @@ def test_the_newton_minimum_is_the_forward_pass():
     assert np.allclose(rest.x.output, state.x.output, atol=1e-4)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", EVERY[2:3] + [pytest.param("polynomial", marks=pytest.mark.slow)])
 def test_nodes_have_no_order(layer):
     """Numbers of the nodes exchanged, outputs exchanged."""
     order = np.array([3, 0, 4, 1, 2])

@@ -54,7 +54,8 @@ class FittedScore(AbstractScore):
 
     def _apparent(self, x, t):
         """The noise level that x itself tells, where noise has heavy tails; otherwise t."""
-        return self.process.apparent_time(x - self.reference.mean, t)
+        spread = jnp.sum(jnp.broadcast_to(self.reference.variance, x.shape))
+        return self.process.apparent_time(x.size, jnp.sum((x - self.reference.mean) ** 2) - spread, t)
 
     def _correction(self, x, t):
         return self.network(self.reference.standardise(x, t), log_ratio(self.process, t))

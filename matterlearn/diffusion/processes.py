@@ -67,9 +67,13 @@ class AbstractProcess(eqx.Module):
     def log_normalisation(self, x: Data, t: Time) -> Float[Array, ""]:
         """What :meth:`log_kernels` leaves out."""
 
-    def apparent_time(self, gap: Data, t: Time) -> Time:
-        """Time of the Gaussian noise that ``gap``, x less the middle of the data, looks like. Default: t."""
-        del gap
+    def apparent_time(self, size: int, excess: Float[Array, ""], t: Time) -> Time:
+        """Time of the Gaussian noise that x looks like. Default: t.
+
+        ``excess`` is how much farther x is, in squares, from the middle of the data than data are; it has ``size``
+        entries. It tells of noise only what the spread of the data does not hide.
+        """
+        del size, excess
         return t
 
     def score_of(self, x: Data, mean: Data, t: Time) -> Data:
@@ -140,9 +144,10 @@ class Poisson(AbstractProcess):
         direction = jax.random.normal(turn, a.shape, a.dtype)
         return a + radius * direction / jnp.linalg.norm(direction)
 
-    def apparent_time(self, gap, t):
-        # The kernel is Gaussian noise of variance D t²/χ²_D; given x, 1/variance is (N + D)/(|gap|² + D t²) on average.
-        return jnp.sqrt((jnp.sum(gap**2) + self.extra * t**2) / (gap.size + self.extra))
+    def apparent_time(self, size, excess, t):
+        # The kernel is noise of variance D t²/χ²_D; given x, its inverse is (N + D)/(|x − a|² + D t²) on average.
+        # A typical |x − a|² is N t²; what lies within the data cannot say that it is less.
+        return jnp.sqrt((jnp.maximum(excess, size * t**2) + self.extra * t**2) / (size + self.extra))
 
     def log_kernels(self, x, c, t):
         squares = jnp.sum((c - x) ** 2, tuple(range(1, c.ndim)))
