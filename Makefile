@@ -61,6 +61,7 @@ bench: $(READY)  ## measure speed
 	@$(BIN)/python docs/benchmarks/nfold_speed.py
 	@$(BIN)/python docs/benchmarks/boltzmann_speed.py
 	@$(BIN)/python docs/benchmarks/score_speed.py
+	@$(BIN)/python docs/benchmarks/message_passing.py
 
 clean:  ## remove .venv, caches; runs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
