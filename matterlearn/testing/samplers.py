@@ -177,7 +177,8 @@ def clamps_hold(config: Any) -> None:
     t = trial(config)
     start = np.random.default_rng(1).choice(len(t.mixture.ensemble.energies), _some(config))
     x, held = _at(t.mixture.states, start), (1, 2)
-    before, after = (np.asarray(t.run(6, x, n, drive=clamp(x, held, 2)).x.species).reshape(len(start), -1) for n in (0, 5))
+    ends = (t.run(6, x, n, drive=clamp(x, held, 2)).x.species for n in (0, 5))
+    before, after = (np.asarray(end).reshape(len(start), -1) for end in ends)
     assert np.all(before[:, held] == 2) and np.all(after[:, held] == 2), "a clamped site moved"
     free = np.setdiff1d(np.arange(after.shape[1]), held)
     assert np.all(np.any(before != after, 0)[free]), "a free site did not move"
