@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from matterlearn import (
     plots_cascade,
     plots_clumps,
+    plots_collapse,
     plots_couplings,
     plots_denoising,
     plots_design,
@@ -84,6 +85,10 @@ DRAWINGS = (
             "class, mean ± standard error over pairs. Dashed: theory; dotted: speciation times."),
     Drawing("collapse", plots_diffusion.collapse, "Empirical score: excess entropy, and participation ratio of the "
             "training samples, mean ± standard error over noisy samples. Lines: theory; dotted: collapse times."),
+    Drawing("lineages", plots_collapse.lineages, "Models refitted to data of models, by generation: mean ± standard "
+            "error over independent lineages. Dashed: exact; dotted: leading order for many data."),
+    Drawing("last_fits", plots_collapse.last_fits, "What a model is worth that is fitted to data of a generation, "
+            "against the number of these data: mean ± standard error over lineages. Dashed: exact; black: real data."),
     Drawing("score_errors", plots_diffusion.score_errors, "Errors of scores against the perfect one, and of the width "
             "of samples, with standard errors. Dashed: exact; dotted: limit of many entries."),
     Drawing("magnets", plots_diffusion.magnets, "Curie and Weiss's magnet by reverse diffusion: second moment and law "

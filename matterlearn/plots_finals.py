@@ -18,7 +18,8 @@ from matterlearn import style
 from matterlearn.plots_curves import OUTCOMES, grid, measured, overlap_curves, root_of
 from matterlearn.verdicts import cued_overlap, swept
 
-DRAWN_ELSEWHERE = ("step", "shape", "memory", "record", "sample_size")  # axes that have figures of their own
+# Axes that have figures of their own.
+DRAWN_ELSEWHERE = ("step", "shape", "memory", "record", "sample_size", "generation")
 
 def window(tree: xr.DataTree) -> Figure | None:
     """Final overlaps, surplus and chimeras against what was swept, with the predicted window; see :func:`curves`."""

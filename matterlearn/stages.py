@@ -15,6 +15,7 @@ import numpy as np
 from matterlearn.core.discrete import AbstractDiscreteSystem
 from matterlearn.core.dynamics import advance
 from matterlearn.core.field import AbstractField
+from matterlearn.core.learner import AbstractLearner
 from matterlearn.core.network import AbstractNetwork
 from matterlearn.core.rule import map_replicas
 from matterlearn.core.system import AbstractSystem, with_couplings
@@ -34,7 +35,7 @@ class Shared(eqx.Module):
 
 def share(systems):
     """:class:`Shared` for matter with tabulated local energies and for models of data, otherwise what was given."""
-    if not isinstance(systems, AbstractDiscreteSystem | AbstractNetwork | AbstractField):
+    if not isinstance(systems, AbstractDiscreteSystem | AbstractNetwork | AbstractField | AbstractLearner):
         return systems
     common, own = eqx.partition(systems, jax.tree.map(_same, systems))
     return Shared(jax.tree.map(jnp.asarray, replica(common, 0)), own)

@@ -13,7 +13,8 @@ from matterlearn.kinds import kinds
 from matterlearn.run import build
 from matterlearn.scenario import load
 
-USUAL = {"continuous": "brownian", "discrete": "metropolis", "network": "sequential", "reactions": "gillespie"}
+USUAL = {"continuous": "brownian", "discrete": "metropolis", "network": "sequential", "reactions": "gillespie",
+         "learner": "generations"}  # fmt: skip
 
 
 @functools.cache

@@ -23,7 +23,8 @@ from matterlearn.kinds import config_class, kinds
 from matterlearn.run import build, optimizer
 from matterlearn.scenario import load
 
-USUAL = {"continuous": "brownian", "discrete": "metropolis", "network": "sequential", "reactions": "gillespie"}
+USUAL = {"continuous": "brownian", "discrete": "metropolis", "network": "sequential", "reactions": "gillespie",
+         "learner": "generations"}  # fmt: skip
 PATHS = {"stride": 2}
 ESTIMATORS = {
     "pathwise": PATHS, "tangent": PATHS, "score_function": PATHS,
@@ -139,8 +140,9 @@ def known(dynamics: AbstractDynamics, system) -> bool:
 def test_dynamics_know_the_probability_of_their_steps_if_they_say_so(kind):
     config = testing.examples("dynamics", kind)[0]
     system = {"continuous": "landscape", "discrete": "lattice_condensate", "network": "spin_network",
-              "reactions": "regulated_expression"}[matter(config)]  # fmt: skip
-    own = {"independent": "coupling_flow", "flips_signs": "lattice_field", "reverses": "score_model"}
+              "reactions": "regulated_expression", "learner": "gaussian_learner"}[matter(config)]  # fmt: skip
+    own = {"independent": "coupling_flow", "flips_signs": "lattice_field", "reverses": "score_model",
+           "explicit": "graph_network"}  # fmt: skip
     system = next((name for claim, name in own.items() if getattr(config, claim, False)), system)
     material = testing.examples("systems", system)[0].build(jax.random.key(0))  # pyright: ignore[reportAttributeAccessIssue]
     claimed = getattr(config_class("dynamics", kind), "known_steps", False)

@@ -9,6 +9,8 @@ from matterlearn.testing.direct import DIRECT_DYNAMICS_CHECKS, DIRECT_SYSTEM_CHE
 from matterlearn.testing.discrete import DISCRETE_SYSTEM_CHECKS, DiscreteCase, discrete_case
 from matterlearn.testing.dynamics import DYNAMICS_CHECKS
 from matterlearn.testing.fields import FIELD_DYNAMICS_CHECKS
+from matterlearn.testing.forward import FORWARD_DYNAMICS_CHECKS
+from matterlearn.testing.learners import LEARNER_DYNAMICS_CHECKS, LEARNER_SYSTEM_CHECKS, learner_case
 from matterlearn.testing.networks import NETWORK_DYNAMICS_CHECKS, NETWORK_SYSTEM_CHECKS, network_case
 from matterlearn.testing.reactions import REACTION_DYNAMICS_CHECKS, REACTION_SYSTEM_CHECKS
 from matterlearn.testing.samplers import SAMPLER_CHECKS
@@ -19,12 +21,14 @@ SYSTEMS = {
     "discrete": (discrete_case, DISCRETE_SYSTEM_CHECKS),
     "network": (network_case, NETWORK_SYSTEM_CHECKS),
     "reactions": (continuous_case, SYSTEM_CHECKS + REACTION_SYSTEM_CHECKS),
+    "learner": (learner_case, LEARNER_SYSTEM_CHECKS),
 }
 DYNAMICS = {
     "continuous": DYNAMICS_CHECKS,
     "discrete": SAMPLER_CHECKS,
     "network": NETWORK_DYNAMICS_CHECKS,
     "reactions": REACTION_DYNAMICS_CHECKS,
+    "learner": LEARNER_DYNAMICS_CHECKS,
 }
 
 
@@ -43,6 +47,8 @@ def dynamics_checks(config: Any) -> tuple[Callable, ...]:
     """Checks of a dynamics' Config."""
     if getattr(config, "reverses", False):
         return REVERSE_DYNAMICS_CHECKS
+    if getattr(config, "explicit", False):
+        return FORWARD_DYNAMICS_CHECKS
     if getattr(config, "flips_signs", False):
         return FIELD_DYNAMICS_CHECKS
     return DIRECT_DYNAMICS_CHECKS if getattr(config, "independent", False) else DYNAMICS[matter(config)]

@@ -18,8 +18,11 @@ from matterlearn.kinds import kinds, load_kind
 from matterlearn.testing._examples import Counted, examples, moved, noise_like, same_bits, trap, well
 
 REPLICAS = 3
-SUITABLE = {"continuous": "brownian", "discrete": "heat_bath", "network": "sequential", "reactions": "brownian"}
-SETTINGS = {"brownian": {"dt": 1e-3}, "sequential": {"kT": 1.0}}
+SUITABLE = {
+    "continuous": "brownian", "discrete": "heat_bath", "network": "sequential", "reactions": "brownian",
+    "learner": "generations",
+}  # fmt: skip
+SETTINGS = {"brownian": {"dt": 1e-3}, "sequential": {"kT": 1.0}, "generations": {"size": 6}}
 
 
 def check_rule(config: Any) -> None:
