@@ -10,8 +10,8 @@ Source: [chung1997spectral], Lanczos: [lehoucq1998arpack] through scipy. Limits:
 
 Example:
     >>> from matterlearn.core.graphs import Graph
-    >>> square = laplacian(Graph(kind="cycle", nodes=4).build())
-    >>> abs(spectrum(square).values.round(9)).tolist(), round(largest_eigenvalue(square), 9)
+    >>> square = Graph(kind="cycle", nodes=4).build()
+    >>> abs(spectrum(laplacian(square)).values.round(9)).tolist(), round(largest_eigenvalue(square), 9)
     ([0.0, 2.0, 2.0, 4.0], 4.0)
 """
 
@@ -57,18 +57,27 @@ def spectrum(matrix: Any) -> Spectrum:
         InputError: above ``MOST_DENSE`` rows.
     """
     check_dense(matrix.shape[0])
-    return Spectrum(*np.linalg.eigh(_dense(matrix)))
+    return Spectrum(*np.linalg.eigh(matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)))
 
 
-def largest_eigenvalue(matrix: Any) -> float:
-    """λ_max of a symmetric matrix with a non-negative trace, to rounding: dense if small, otherwise by Lanczos."""
+def largest_eigenvalue(graph: Any, weights: Float[np.ndarray, " edge"] | None = None) -> float:
+    """λ_max of the Laplacian, to rounding: dense if the graph is small, otherwise by Lanczos.
+
+    >>> from matterlearn.core.graphs import Graph
+    >>> round(largest_eigenvalue(Graph(kind="complete", nodes=5).build(), np.full(10, 2.0)), 9)
+    10.0
+    """
+    nodes = len(graph)
+    if nodes <= SMALL:  # with numpy alone: checking a scenario should not wait for scipy
+        low, high = edge_array(graph).T
+        matrix = np.zeros((nodes, nodes))
+        matrix[low, high] = -1.0 if weights is None else -np.asarray(weights, float)
+        matrix += matrix.T
+        return float(np.linalg.eigvalsh(matrix - np.diag(matrix.sum(1)))[-1])
     from scipy.sparse.linalg import eigsh
 
-    rows = matrix.shape[0]
-    if rows <= SMALL:
-        return float(np.linalg.eigvalsh(_dense(matrix))[-1]) if rows else 0.0
-    start = np.random.default_rng(0).normal(size=rows)  # a fixed start: the same digits every time
-    return float(eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
+    start = np.random.default_rng(0).normal(size=nodes)  # a fixed start: the same digits every time
+    return float(eigsh(laplacian(graph, weights), k=1, which="LA", v0=start, return_eigenvectors=False)[0])
 
 
 def dense_complaint(rows: int) -> str | None:
@@ -94,7 +103,3 @@ def check_dense(rows: int) -> None:
     complaint = dense_complaint(rows)
     if complaint:
         raise InputError(complaint)
-
-
-def _dense(matrix) -> Float[np.ndarray, "row column"]:
-    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)

@@ -179,7 +179,8 @@ class Config(Spec):
     minimises: ClassVar[bool] = True
     dt: float = Field(gt=0, description="time step h", examples=[0.2, 0.2, 0.2, 0.2])
     step: Scheme = Field(
-        default=Exact(scheme="exact"), description="how a step is made",
+        default=Exact(scheme="exact"),
+        description="{scheme: explicit, implicit, exact or chebyshev}; tolerance of implicit, accuracy of chebyshev",
         examples=[{"scheme": "explicit"}, {"scheme": "implicit"}, {"scheme": "exact"}, {"scheme": "chebyshev"}],
     )  # fmt: skip
 

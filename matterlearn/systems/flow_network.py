@@ -34,7 +34,7 @@ from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 
 from matterlearn.core.graphs import Graph, edge_array, edge_weights
-from matterlearn.core.spectra import laplacian, largest_eigenvalue
+from matterlearn.core.spectra import largest_eigenvalue
 from matterlearn.core.system import AbstractSystem
 from matterlearn.spec import Problem, Spec
 
@@ -134,7 +134,7 @@ class Config(Spec):
     def largest_eigenvalue(self) -> float:
         """Of the Laplacian at the start, or a bound if there is disorder: L grows with every conductance, kT_ref/V²."""
         graph = self.graph.network
-        return largest_eigenvalue(laplacian(graph, self._conductances(graph))) * (1 + self.disorder)
+        return largest_eigenvalue(graph, self._conductances(graph)) * (1 + self.disorder)
 
     @property
     def stiffness(self) -> float:
