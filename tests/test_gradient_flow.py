@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from matterlearn.core.drive import Drive
+from matterlearn.core.drive import Drive, log_loss
 from matterlearn.core.dynamics import advance
 from matterlearn.core.graphs import Graph
 from matterlearn.core.schedule import schedule
@@ -155,6 +155,8 @@ def test_tethers_that_change_with_time_need_steps_without_a_kept_hessian():
     drive = Drive(ones, ones, strength=ramp)
     with pytest.raises(InputError, match="use explicit or implicit"):
         heated(flow("exact", 0.1), 2, drive=drive)
+    with pytest.raises(InputError, match="no springs"):
+        heated(flow("implicit", 0.1), 2, drive=Drive(ones, ones, tether=log_loss))
     x = HOT
     for step in range(3):
         matrix = HEAT + np.eye(34) * step / 5

@@ -3,9 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import networkx
 import numpy as np
 import pytest
 
+from matterlearn import plots_heat, run
 from matterlearn.core.graphs import Graph, edge_array
 from matterlearn.dynamics import newton
 from matterlearn.errors import ScenarioError
@@ -14,7 +16,7 @@ from matterlearn.rules import adjoint, equilibrium_propagation
 from matterlearn.scenario import load
 from matterlearn.systems import flow_network, free_field
 from matterlearn.tasks import network_teacher, released_heat
-from matterlearn.theory.graph_diffusion import modes
+from matterlearn.theory.graph_diffusion import modes, spread
 from matterlearn.theory.resistor_network import (
     conductance_equations,
     effective_resistance,
@@ -124,6 +126,24 @@ def test_heat_starts_where_it_is_put():
     task = released_heat.Config(kind="released_heat", temperatures=[(3, 2.0), (0, -1.0)]).build(plate())
     start = task.recall(jax.random.key(0), plate(), 2).x.potential
     assert np.allclose(start, np.tile(2.0 * np.eye(16)[3] - np.eye(16)[0], (2, 1)))
+
+
+def test_a_run_follows_the_spectrum_and_is_drawn(tmp_path):
+    with jax.enable_x64(False):
+        tree = run.run({
+            "title": "t", "system": {"kind": "flow_network", "graph": {"kind": "named", "name": "karate_club"}},
+            "dynamics": {"kind": "gradient_flow", "dt": 0.11, "step": {"scheme": "explicit"}},
+            "task": {"kind": "released_heat", "temperatures": [[0, 1.0]]}, "observe": [{"kind": "normal_modes"}],
+            "run": {"seed": 0, "replicas": 1, "steps": 40},
+        }, out=tmp_path / "run", quiet=True).tree  # fmt: skip
+    amplitudes, eigenvalues = tree["mode_amplitude"].values[0], tree["mode_eigenvalue"].values
+    assert np.allclose(amplitudes[40], amplitudes[0] * (1 - 0.11 * eigenvalues) ** 40, atol=2e-6)
+    adjacency = networkx.to_numpy_array(networkx.karate_club_graph(), weight=None)  # pyright: ignore[reportArgumentType]
+    left = spread(adjacency, np.eye(34)[0], 0.11, 40, "explicit")
+    assert np.isclose(tree["distance_from_equilibrium"].item(), left, rtol=1e-4)
+    figure = plots_heat.heat(tree)
+    assert figure is not None and len(figure.axes) == 7
+    assert plots_heat.conductances(tree) is None
 
 
 def refusal(task, **sections):
