@@ -87,6 +87,8 @@ DRAWINGS = (
             "training samples, mean ± standard error over noisy samples. Lines: theory; dotted: collapse times."),
     Drawing("lineages", plots_collapse.lineages, "Models refitted to data of models, by generation: mean ± standard "
             "error over independent lineages. Dashed: exact; dotted: leading order for many data."),
+    Drawing("weights", plots_collapse.weights, "Fresh real data in every generation: error of the mean in the end "
+            "against their weight, mean ± standard error over lineages. Dashed: many data; dotted: the golden ratio."),
     Drawing("last_fits", plots_collapse.last_fits, "What a model is worth that is fitted to data of a generation, "
             "against the number of these data: mean ± standard error over lineages. Dashed: exact; black: real data."),
     Drawing("score_errors", plots_diffusion.score_errors, "Errors of scores against the perfect one, and of the width "

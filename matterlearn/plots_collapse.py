@@ -16,11 +16,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from matterlearn import style
 from matterlearn.results import scenario_of
-from matterlearn.theory import infinite_memory
+from matterlearn.theory import infinite_memory, model_collapse
 
 QUANTITIES = ("excess_risk", "variance", "log_variance", "mean_square", "squared_norm", "items_known")
 MOST_PANELS = 3
 DECADES = 100.0  # a quantity that spans more than this factor has a logarithmic axis
+FEWEST_WEIGHTS = 3  # that make a curve
 MOST_POINTS = 20  # on a curve, so that error bars can be told apart
 COLOURS = (*style.MEMORY_COLOURS[:4], style.SKY, style.SHARED)
 LOOKS = {"theory": "--", "leading_theory": ":"}
@@ -115,6 +116,38 @@ def _legend(axes: Axes, figure: Figure, cases: Cases, name: str) -> None:
             (line,) = axes.plot([], [], color="black", ls=LOOKS[kind], lw=1.5)
             handles, labels = [*handles, line], [*labels, words]
     figure.legend(handles, labels, loc="outside upper left", ncols=2 * len(figure.axes))
+
+
+def weights(tree: xr.DataTree) -> Figure | None:
+    """Error of the mean in the end against the weight of real data, of variants that mix."""
+    scenario = scenario_of(tree)
+    cases = [(_weight(scenario, words), case) for words, case, *_ in _cases(tree, "mean_square", ("generation",))]
+    cases = [(weight, case.isel(generation=-1)) for weight, case in cases if weight is not None]
+    if len({weight for weight, _ in cases}) < FEWEST_WEIGHTS:
+        return None
+    w, size = np.array([weight for weight, _ in cases]), float(scenario["dynamics"]["size"])
+    mean, sem, law = (size * np.array([float(case[f"mean_square{end}"]) for _, case in cases])
+                      for end in ("", "_sem", "_theory"))  # fmt: skip
+    figure = style.new_figure(1, 1, 6.4, 4.8)
+    axes = figure.subplots()
+    line = np.linspace(0.9 * w.min(), 1, 200)
+    axes.errorbar(w, mean, yerr=sem, color=style.BLUE, marker="o", ls="", capsize=2.5, label="measured")
+    axes.plot(w, law, color=style.ORANGE, marker="x", ls="", ms=9, mew=1.6, label=f"exact, T = {size:g}")
+    axes.plot(line, model_collapse.mixing_variance(line), color="black", ls="--", lw=1.5, label="T → ∞", zorder=1)
+    golden = model_collapse.GOLDEN_WEIGHT
+    axes.axvline(golden, color=style.SHARED, ls=":", lw=1.2)
+    axes.annotate("1/φ = 0.618", (golden, axes.get_ylim()[1]), (5, -14), textcoords="offset points")
+    axes.set(xlabel="weight w of real data", ylabel="T × squared error of the mean\nover the true variance")
+    style.legend_above(axes)
+    return figure
+
+
+def _weight(scenario: dict, variant: str) -> float | None:
+    """w of a variant that mixes."""
+    changes = scenario.get("variants", {}).get(variant, {})
+    policy = changes.get("dynamics.policy", scenario["dynamics"]["policy"])
+    weight = changes.get("dynamics.policy.weight", policy.get("weight", model_collapse.GOLDEN_WEIGHT))
+    return float(weight) if policy.get("kind") == "mix" else None
 
 
 def last_fits(tree: xr.DataTree) -> Figure | None:

@@ -108,7 +108,7 @@ class GaussianLearner(AbstractLearner):
         """Averages of mean, variance and its logarithm after one more fit, by χ² of size − 1 degrees of freedom."""
         _, error, ratio, log = self.measure(x)
         half = (size - self.taken) / 2
-        spread, fitted = ratio / size, ratio * (size - 1) / (2 * half)
+        spread, fitted = ratio / float(size), ratio * ((size - 1) / (2 * half))
         return 0.5 * (fitted + error + spread - 1 - log - digamma((size - 1) / 2) + jnp.log(half))
 
     def exact(self, loop: Loop) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class ItemLearner(AbstractLearner):
         """Probability of what is not known after a fit to data of which a fraction is real."""
         right = self.inputs.right(self.probability, x.frequency)
         right = self.clean * self.probability + (1 - self.clean) * right
-        return jnp.sum(self.probability * jnp.exp(size * jnp.log1p(-right)))
+        return jnp.sum(self.probability * jnp.exp(float(size) * jnp.log1p(-right)))
 
     def _law(self):
         p = np.asarray(self.probability, float)
