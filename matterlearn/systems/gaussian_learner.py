@@ -10,8 +10,9 @@ and sum of squares around that mean, so that v loses no digits however small it 
 |---|---|
 | mean, variance, width and bias of a verifier | real standard deviations are √``variance`` |
 
-Source: [shumailov2024collapse]; theory in ``matterlearn.theory.model_collapse``. Limits: v > 10⁻³⁸, which few data may
-reach within some hundred generations. Verified labels: a normal law times the verifier's is normal, and narrower.
+Source: [shumailov2024collapse]; theory in ``matterlearn.theory.model_collapse``. Limits: v > 10⁻³⁵ v_0,
+below which few data come within some ten generations, and which is checked. Verified data: a normal law times the
+verifier's is normal, and narrower.
 
 Example:
     >>> learner = Config(kind="gaussian_learner").build(None)
@@ -19,6 +20,7 @@ Example:
     0.5
 """
 
+import math
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
@@ -30,8 +32,10 @@ from jaxtyping import Array, Float
 from pydantic import Field
 
 from matterlearn.core.learner import AbstractLearner, Loop, Verifier
-from matterlearn.spec import Spec
+from matterlearn.spec import Problem, Spec
 from matterlearn.theory import model_collapse
+
+DEEPEST = 80.0  # −ln v/v_0 that single precision holds, with some room
 
 
 class GaussianModel(NamedTuple):
@@ -127,6 +131,19 @@ class GaussianLearner(AbstractLearner):
         return known
 
 
+def longest_run(size: int) -> int:
+    """Generations n in which no variance fitted to T data is likely to fall below 10⁻³⁵: n a + 6 √(n b) = 80.
+
+    a = −⟨ln χ²/T⟩ and b is the variance of ln χ², both a little too large, at T − 1 degrees of freedom.
+
+    >>> longest_run(2), longest_run(20)
+    (13, 387)
+    """
+    x = (size - 1) / 2
+    a, b = math.log(size / (size - 1)) + 1 / (2 * x) + 1 / (12 * x**2), 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3)
+    return int(((math.sqrt(36 * b + 4 * a * DEEPEST) - 6 * math.sqrt(b)) / (2 * a)) ** 2)
+
+
 class Config(Spec):
     """A normal law in a scenario."""
 
@@ -138,6 +155,15 @@ class Config(Spec):
     )
     mean: float = Field(default=0.0, description="m_0 of real data")
     variance: float = Field(default=1.0, gt=0, description="v_0 of real data")
+
+    def check(self, scenario):
+        """No variance falls below what single precision holds."""
+        dynamics, steps = scenario.dynamics, scenario.run.steps
+        alone = getattr(getattr(dynamics, "policy", None), "kind", None) in ("replace", "verify")
+        if alone and dynamics.size >= self.fewest and steps > longest_run(dynamics.size):
+            yield Problem(("kind",), f"variances of models fitted to {dynamics.size} data would fall below what single "
+                          f"precision holds after {longest_run(dynamics.size)} generations, and run.steps is {steps}: "
+                          "use more data or fewer steps")  # fmt: skip
 
     def build(self, key) -> GaussianLearner:
         """The learner."""
