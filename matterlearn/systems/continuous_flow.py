@@ -85,6 +85,7 @@ class ContinuousFlow(AbstractGenerative):
         """v_θ(x, t)."""
         return self.network(jnp.append(x, t))
 
+    @eqx.filter_jit  # traced once, however often forces, curvatures and paths of a program ask for it
     def to_base(self, x: Float[Array, " entry"]) -> tuple[Float[Array, " entry"], Float[Array, ""]]:
         """x(1), and ln |det ∂x(1)/∂x| = ∫ ∇·v dt."""
 
@@ -94,6 +95,7 @@ class ContinuousFlow(AbstractGenerative):
 
         return self.integrator(field, (x, jnp.zeros((), x.dtype)), 0.0, 1.0, self)
 
+    @eqx.filter_jit
     def from_base(self, z: Float[Array, " entry"]) -> Float[Array, " entry"]:
         """x(0) of the flow that ends at z."""
         return self.integrator(lambda t, y, flow: flow.velocity(t, y), z, 1.0, 0.0, self)
