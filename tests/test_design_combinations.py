@@ -3,7 +3,7 @@
 Traced as shapes alone, with the usual dynamics of the matter; slow: with every other, and one update in numbers.
 """
 
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -33,6 +33,7 @@ ESTIMATORS = {
 }  # fmt: skip
 
 
+@cache
 def example(family, kind):
     return testing.examples(family, kind)[0].model_dump(mode="json")
 
