@@ -177,6 +177,7 @@ def test_orientation_in_a_field_has_the_boltzmann_law(config):
     assert abs(z) < 4
 
 
+@pytest.mark.slow
 def test_two_bodies_are_bound_as_often_as_their_partition_function_says():
     """P = K/(K + V − B), 4000 independent ends resolve a hundredth."""
     side, depth = 13.0, 8.0
