@@ -28,6 +28,7 @@ from matterlearn.rules.adjoint import implicit, through_minimum
 from matterlearn.rules.equilibrium_propagation import Config as EquilibriumPropagation
 from matterlearn.systems.graph_network import Config
 from matterlearn.tasks.node_labels import Config as NodeLabels
+from matterlearn.tasks.node_labels import Spiked
 
 through_minimum, implicit = eqx.filter_jit(through_minimum), eqx.filter_jit(implicit)
 KARATE = {"kind": "named", "name": "karate_club"}
@@ -251,6 +252,14 @@ def test_isolated_nodes_are_no_trouble():
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
     at = DynState(state, jnp.zeros((), int))
     assert Smoothness(kind="smoothness").build(system, None)(system, Drive(), at).shape == (5, 1, 1)
+
+
+def test_spiked_features_have_their_strength():
+    """|Σ v_i x_i|²/n has mean p(μ + 1) and variance 2p(μ + 1)²; a fifth of μ would be seen, |z| < 4."""
+    labels, strength, entries = np.arange(400) % 2, 3.0, 2000
+    features = Spiked(source="spiked", strength=strength, entries=entries, seed=5).build(labels)
+    found = np.sum(((2 * labels - 1) @ features) ** 2) / 400
+    assert abs(found - entries * (strength + 1)) < 4 * np.sqrt(2 * entries) * (strength + 1)
 
 
 def learned_accuracy(depth, members=20):

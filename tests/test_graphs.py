@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from matterlearn.core.graphs import FIELDS, Graph, edge_array, edge_weights, node_positions
+from matterlearn.core.graphs import (
+    FIELDS,
+    Graph,
+    block_probabilities,
+    edge_array,
+    edge_weights,
+    node_classes,
+    node_positions,
+)
 
 # kind and fields, nodes, edges: textbook counts
 KNOWN = [
@@ -27,6 +35,7 @@ KNOWN = [
     ({"kind": "small_world", "nodes": 12, "degree": 4, "probability": 0.3}, 12, 24),
     ({"kind": "preferential", "nodes": 10, "degree": 2}, 10, 16),
     ({"kind": "random_geometric", "nodes": 9, "radius": 2.0, "dimension": 3}, 9, 36),
+    ({"kind": "stochastic_blocks", "blocks": [4, 4], "degree": 4, "signal": 2.0}, 8, 12),
     ({"kind": "edges", "edges": [[0, 1], [3, 1]]}, 4, 2),
     ({"kind": "named", "name": "karate_club"}, 34, 78),
 ]
@@ -64,6 +73,23 @@ def test_layers_meet_their_neighbours_only():
 def test_seeds_make_the_difference():
     first, other = (Graph(kind="erdos_renyi", nodes=30, probability=0.2, seed=seed).build() for seed in (0, 1))
     assert edge_array(first).tolist() != edge_array(other).tolist()
+
+
+def test_blocks_have_the_edges_that_their_signal_gives():
+    """Pairs within and between two blocks are joined with (d ± λ√d)/n; a tenth of λ would be seen, |z| < 4."""
+    graph = Graph(kind="stochastic_blocks", blocks=[300, 300], degree=10, signal=1.2, seed=3).build()
+    block = node_classes(graph)["block"]
+    same = np.ptp(block[edge_array(graph)], 1) == 0
+    assert block.tolist() == [0] * 300 + [1] * 300
+    counts, pairs = (same.sum(), (~same).sum()), (300 * 299, 300 * 300)
+    for count, size, chance in zip(counts, pairs, block_probabilities((300, 300), 10, 1.2), strict=True):
+        assert abs(count - size * chance) < 4 * np.sqrt(size * chance * (1 - chance))
+
+
+@pytest.mark.parametrize("signal", [4.0, -9.0])
+def test_impossible_blocks_are_refused(signal):
+    with pytest.raises(ValidationError, match="gives edges with probability"):
+        Graph(kind="stochastic_blocks", blocks=[20, 20], degree=9, signal=signal)
 
 
 def test_weights_are_asked_for():
