@@ -34,6 +34,7 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | system | infers | it has an encoder that guesses its latent variables (``core.latent``) | no |
 | system | sampled_hidden | it has a hidden part that has no closed form, and must be sampled | no |
 | system | embedded_spins | a lattice field with ``hopping`` and ``site_energy`` (``core.lattice_action``) | no |
+| system | degrees_of_freedom | numbers of a state, where they may be many | not known |
 | system | explicit_minimum | couplings give its minimum explicitly (``AbstractSystem.minimum``) | no |
 | system | node_features | it has features of nodes by layer (``features``), and outputs there | no |
 | system | quadratic | quadratic energy; has ``degrees_of_freedom``, ``largest_eigenvalue``, ``largest_diagonal`` | no |

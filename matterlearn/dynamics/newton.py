@@ -23,7 +23,8 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from matterlearn.core.curvature import curvature, flat_moves
 from matterlearn.core.dynamics import AbstractDynamics, DynState, StepInfo, potential
 from matterlearn.core.matter import check_matter
-from matterlearn.spec import Spec
+from matterlearn.core.spectra import MOST_DENSE
+from matterlearn.spec import Problem, Spec
 
 FIRST, FACTOR, LARGEST = 1e-3, 10.0, 1e9  # of the damping, in units of the mean curvature
 ROUNDING = 16  # units in the last place by which the energy of a step downhill may seem to rise
@@ -72,8 +73,12 @@ class Config(Spec):
     curved: ClassVar[bool] = True
 
     def check(self, scenario):
-        """The matter moves continuously."""
+        """The matter moves continuously, and its Hessian is not too large to be decomposed."""
         yield from check_matter(self, scenario)
+        rows = getattr(scenario.system, "degrees_of_freedom", 0)
+        if rows > MOST_DENSE:
+            yield Problem(("kind",), f"decomposes a Hessian of {rows} rows, more than {MOST_DENSE}: use fire, or "
+                          "forward_pass or gradient_flow where the system allows them")  # fmt: skip
 
     def build(self) -> Newton:
         """The minimiser."""

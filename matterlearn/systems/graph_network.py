@@ -196,6 +196,13 @@ class Config(Spec):
                          examples=[1, 2])  # fmt: skip
 
     @property
+    def degrees_of_freedom(self) -> int:
+        """Numbers of a state."""
+        nodes = self.graph.node_count
+        rows = (self.features or nodes) + self.members * (self.hidden_layers * self.channels + self.classes)
+        return nodes * rows
+
+    @property
     def hidden_layers(self) -> int:
         """Hidden layers."""
         return self.depth + self.layer.beyond
