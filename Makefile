@@ -41,8 +41,8 @@ demo: $(READY)  ## a mixture learns two structures and recalls them; writes runs
 test: $(READY)  ## the tests, without the slow ones
 	@$(BIN)/python -m pytest
 
-test-all: $(READY)  ## all tests
-	@$(BIN)/python -m pytest -m "slow or not slow"
+test-all: $(READY)  ## all tests, compiled as they are for users
+	@XLA_FLAGS= $(BIN)/python -m pytest -m "slow or not slow"
 
 lint: $(READY)  ## style, and who may import whom
 	@$(BIN)/ruff check --quiet matterlearn tests docs
