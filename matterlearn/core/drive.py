@@ -30,7 +30,7 @@ def log_loss(
 ) -> Float[Array, ""]:
     """−Σ k a ln softmax(x): x are logits of classes along the last axis, a the classes wanted, one-hot.
 
-    >>> float(log_loss(jnp.ones(2), jnp.array([1.0, 0.0]), jnp.zeros(2)).round(4))
+    >>> round(float(log_loss(jnp.ones(2), jnp.array([1.0, 0.0]), jnp.zeros(2))), 4)
     0.6931
     """
     return -jnp.sum(k * a * jax.nn.log_softmax(x))

@@ -19,7 +19,7 @@ without any feature count as different from all others; predictions for up to 30
 
 Example:
     >>> z = jnp.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    >>> float(mean_average_distance(z).round(4)), float(stable_rank(z))
+    >>> round(float(mean_average_distance(z)), 4), round(float(stable_rank(z)), 4)
     (0.6667, 1.5)
 """
 
