@@ -87,10 +87,11 @@ class GraphNetwork(AbstractSystem):
         first, middle, last = network
         if not self.hidden:
             return hidden, last(self.propagate, given)
-        beyond = eqx.filter_vmap(lambda layer, z: layer(self.propagate, z), axis_size=self.hidden - 1)(
-            middle, hidden[:-1]
-        ) if self.hidden > 1 else hidden[:0]  # fmt: skip
-        return jnp.concatenate([first(self.propagate, given)[None], beyond]), last(self.propagate, hidden[-1])
+        asked = first(self.propagate, given)[None]
+        if self.hidden > 1:
+            each = eqx.filter_vmap(lambda layer, z: layer(self.propagate, z))
+            asked = jnp.concatenate([asked, each(middle, hidden[:-1])])
+        return asked, last(self.propagate, hidden[-1])
 
     def energy(self, x: GraphState, neighbors=None) -> Float[Array, ""]:
         """½ Σ squared deviations of all layers of all members, kT_ref."""
