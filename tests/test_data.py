@@ -24,6 +24,7 @@ MODEL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_exact_likelihood_climbs_to_the_entropy_of_the_data(tmp_path):
     """Six images: no model exceeds −ln 6, and this one comes near; independent pixels stay at −4 ln 2."""
     tree = run.run(MODEL, tmp_path / "r").tree

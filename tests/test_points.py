@@ -62,6 +62,7 @@ def test_log_partition_is_the_integral(activation):
     assert abs(model.log_partition(jnp.asarray(kT)) - np.log(exact)) < 1e-10
 
 
+@pytest.mark.slow
 @in_double
 def test_log_partition_in_the_plane():
     model = deep(points=100)

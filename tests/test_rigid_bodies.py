@@ -148,6 +148,7 @@ def test_steps_and_differences_are_inverse():
                 np.testing.assert_allclose(found, given, rtol=1e-6, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_free_rotation_follows_the_diffusion_law():
     """⟨cos θ(t)⟩ = exp(−2 D_r t), D_r = kT times the rotational mobility; 4000 bodies resolve a hundredth."""
     system, dynamics = lone_body(), Brownian(kind="brownian", dt=2e-3, kT=0.8).build()
@@ -220,6 +221,7 @@ def built(config, system) -> Any:
     return config.build(system, None)
 
 
+@pytest.mark.slow
 def test_exact_yield_is_that_of_theory_and_so_is_its_gradient():
     side = (18 / 0.001) ** (1 / 3)
     system = trimers([9, 9], side, 8.0)

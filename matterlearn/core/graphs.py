@@ -29,6 +29,7 @@ Example:
     [[0, 1], [0, 2], [1, 3], [2, 3]]
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -211,8 +212,14 @@ def _sorted_edges(graph) -> list[tuple[int, int]]:
 
 
 def _drawn(spec: Graph) -> Any:
+    return _made(spec.model_dump_json()).copy()
+
+
+@lru_cache(maxsize=4)  # one scenario's graph is asked for by many checks
+def _made(text: str) -> Any:
     import networkx
 
+    spec = Graph.model_validate_json(text)
     made = MAKERS[spec.kind](networkx, spec)
     graph = networkx.convert_node_labels_to_integers(networkx.Graph(made), label_attribute="label")
     if not spec.weighted:
