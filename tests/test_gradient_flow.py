@@ -31,10 +31,7 @@ SCHEMES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def karate(**options):

@@ -30,10 +30,7 @@ EDGES = edge_array(PLATE.build())
 PLACES = {"currents": ([0, 15], [3, 5, 6, 9, 10, 12]), "temperatures": ([0, 3, 5, 12, 15], [])}
 
 
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def plate(conductance=1.0):

@@ -12,10 +12,7 @@ from matterlearn.core.message_passing import messages, row_normalised, symmetric
 KARATE = Graph(kind="named", name="karate_club")
 
 
-@pytest.fixture(autouse=True)
-def double():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def dense(m, weights):

@@ -37,6 +37,7 @@ What else a Config may claim, so that other kinds can tell whether they go toget
 | system | degrees_of_freedom | numbers of a state, where they may be many | not known |
 | system | explicit_minimum | couplings give its minimum explicitly (``AbstractSystem.minimum``) | no |
 | system | node_features | it has features of nodes by layer (``features``), and outputs there | no |
+| system | conducts | its couplings are conductances of the edges of a graph (``conductance``) | no |
 | system | quadratic | quadratic energy; has ``degrees_of_freedom``, ``largest_eigenvalue``, ``largest_diagonal`` | no |
 | system | isotropic | on a lattice, bonds are the same in all directions | yes |
 | system | pairwise | two-valued units with one coupling per pair (``core.pairwise``) | no |

@@ -18,8 +18,18 @@ from matterlearn.core.dynamics import AbstractDynamics
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
 from matterlearn.core.system import AbstractSystem, State
+from matterlearn.errors import InputError
 
 LARGE = 4096  # numbers in a leaf from which on replicas do not get copies of their own
+
+
+def shown(key: Key[Array, ""], count: int, replicas: int) -> Int[Array, " replica"]:
+    """Which of ``count`` examples the replicas see: different ones at random, or all of them over and over.
+
+    >>> shown(jax.random.key(0), 2, 5).tolist()
+    [0, 1, 0, 1, 0]
+    """
+    return jax.random.permutation(key, count)[:replicas] if replicas < count else jnp.arange(replicas) % count
 
 
 class Label(NamedTuple):
@@ -87,15 +97,24 @@ class AbstractTask(eqx.Module):
         """Training samples, for systems that take more than couplings from them. Default: none."""
         return None
 
-    @abc.abstractmethod
     def teach(self, system: AbstractSystem, memory: Int[Array, ""]) -> AbstractSystem:
-        """The system as it stands in an exposure to one memory; traced, its couplings are the system's own."""
+        """The system as it stands in an exposure to one memory; traced, its couplings are the system's own.
 
-    @abc.abstractmethod
+        Default: the system itself.
+        """
+        del memory
+        return system
+
     def present(
         self, key: Key[Array, ""], system: AbstractSystem, memory: Int[Array, ""], replicas: int, duration: float
     ) -> Batch:
-        """One presentation of one memory to all replicas; traced, ``memory`` may be an index array."""
+        """One presentation of one memory to all replicas; traced, ``memory`` may be an index array.
+
+        Raises:
+            InputError: if there is nothing to learn from. Default.
+        """
+        del key, system, memory, replicas, duration
+        raise InputError(f"the task {type(self).__name__} has nothing to learn from; use another, or drop learning")
 
     @abc.abstractmethod
     def recall(self, key: Key[Array, ""], system: AbstractSystem, replicas: int) -> Recall:

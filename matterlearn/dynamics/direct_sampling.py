@@ -60,6 +60,8 @@ class Config(Spec):
     def check(self, scenario):
         """The system draws samples, of all of it."""
         yield from check_matter(self, scenario)
+        if getattr(scenario.task, "trap", 0):
+            yield Problem(("kind",), "draws from the free model, which feels no trap: use brownian")
         system, rule = scenario.system, getattr(getattr(scenario, "learning", None), "rule", None)
         if not getattr(system, "draws_samples", False):
             yield Problem(("kind",), f"{system.kind!r} cannot draw independent samples at once: use brownian or "

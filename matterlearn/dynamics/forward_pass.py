@@ -55,6 +55,8 @@ class Config(Spec):
     def check(self, scenario):
         """The system knows its minimum, and nothing pulls at it."""
         yield from check_matter(self, scenario)
+        if getattr(scenario.task, "trap", 0):
+            yield Problem(("kind",), "is the minimum of free matter, which feels no trap: use newton or fire")
         rule = getattr(getattr(scenario, "learning", None), "rule", None)
         if not getattr(scenario.system, "explicit_minimum", False):
             yield Problem(("kind",), f"{scenario.system.kind!r} does not know its minimum: use newton or fire, or a "

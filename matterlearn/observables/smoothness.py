@@ -32,10 +32,10 @@ from jaxtyping import Array, Float, Int
 from pydantic import Field
 
 from matterlearn.core.observable import Observable, Summary, averaged
+from matterlearn.core.spectra import MOST_DENSE
 from matterlearn.spec import Problem, Spec
 
 Features = Float[Array, "node channel"]
-LARGEST = 3000  # nodes up to which dense linear algebra is no burden
 MEASURES = (
     ("dirichlet_energy", "Dirichlet energy Σ|z_i − z_j|²"),
     ("rayleigh_quotient", "Rayleigh quotient of 1 − S"),
@@ -111,7 +111,7 @@ def fading(system) -> float:
 
     S is made symmetric by √(S_ij S_ji), which has the eigenvalues of S.
     """
-    if system.nodes > LARGEST:
+    if system.nodes > MOST_DENSE:
         return float("nan")
     dense = np.asarray(system.propagate(jnp.eye(system.nodes)), float)
     eigenvalues = np.linalg.eigvalsh(np.sqrt(dense * dense.T))

@@ -102,6 +102,7 @@ class Config(Spec):
     kind: Literal["flow_network"]
     positions: ClassVar[bool] = False
     quadratic: ClassVar[bool] = True
+    conducts: ClassVar[bool] = True
     graph: Graph = Field(
         description="who is joined to whom; weights that count multiply the conductances",
         examples=[{"kind": "path", "nodes": 3}, {"kind": "grid", "shape": [3, 3], "periodic": True}],

@@ -38,11 +38,6 @@ class AboutData(AbstractTask):
         """Samples that are held out."""
         return self.data.test
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system, memory, replicas, duration):
         """Clean samples, clamped."""
         return self.data.present(key, system, memory, replicas, duration)

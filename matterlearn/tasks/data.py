@@ -79,11 +79,6 @@ class Data(AbstractTask):
         """One: samples of all kinds are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """A random batch of different samples; all of them, over and over, if there are no more than replicas.
 

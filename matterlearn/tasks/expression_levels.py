@@ -26,7 +26,6 @@ from pydantic import Field
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 
 REGULATIONS = ("none", "droplets", "pi")
@@ -65,14 +64,6 @@ class ExpressionLevels(AbstractTask):
     def combinations(self) -> list[tuple[str, float]]:
         """Regulation and level, in the order of the replicas."""
         return list(itertools.product(self.regulations, self.levels))
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("expression_levels has nothing to learn from; drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("expression_levels has nothing to present; drop learning")
 
     def recall(self, key, system: Expression, replicas) -> Recall:
         """Replicas near the steady state of their combination."""

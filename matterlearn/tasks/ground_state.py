@@ -23,7 +23,6 @@ from pydantic import Field
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.ground_states import LARGEST, ground_states
 
@@ -37,14 +36,6 @@ class GroundState(AbstractTask):
     @property
     def memory_count(self) -> int:
         return 0
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("the task 'ground_state' has nothing to learn from; drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("the task 'ground_state' has nothing to present; drop learning")
 
     def recall(self, key, system, replicas) -> Recall:
         """Independent disordered starts."""

@@ -36,7 +36,7 @@ from matterlearn.core import ports
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
-from matterlearn.core.task import AbstractTask, Label, Recall, replicated
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated, shown
 from matterlearn.spec import Problem, Spec
 from matterlearn.tasks._pairs import Pairs, Source
 
@@ -58,11 +58,6 @@ class InputOutput(AbstractTask):
         """One: all examples are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def _scene(self, system: Any, given: Float[Array, " input"], wanted: Float[Array, " output"]) -> tuple[Drive, Any]:
         """One replica's drive with its inputs clamped and its targets written at the outputs, and where it starts."""
         where = jnp.concatenate([self.inputs, self.inverted, self.fixed])
@@ -77,8 +72,7 @@ class InputOutput(AbstractTask):
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """A random batch of different training examples, or all of them over and over."""
         del memory
-        count = len(self.pairs.train)
-        chosen = jax.random.permutation(key, count)[:replicas] if replicas < count else jnp.arange(replicas) % count
+        chosen = shown(key, len(self.pairs.train), replicas)
         given, wanted = jnp.asarray(self.pairs.train)[chosen], jnp.asarray(self.pairs.train_target)[chosen]
         free, x = self._scenes(system, given, wanted)
         tethers = replicated(ports.at(system, jnp.asarray(self.outputs), self.stiffness, 0.0), replicas)

@@ -55,11 +55,6 @@ class IsingTeacher(AbstractTask):
         """Couplings and fields to be found."""
         return inverse.example(self.listed.shape[1], self.strength, self.field)
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """A new sample for every replica."""
         del memory

@@ -20,7 +20,6 @@ from matterlearn.core.learner import AbstractLearner
 from matterlearn.core.matter import matter
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask, Label, Recall, alike, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 
 Size = Annotated[int, Field(ge=1, le=10**12)]
@@ -35,14 +34,6 @@ class Lineages(AbstractTask):
     @property
     def memory_count(self) -> int:
         return 0
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("the task 'lineages' has nothing to learn from: models refit themselves; drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("the task 'lineages' has nothing to present: models refit themselves; drop learning")
 
     def recall(self, key, system: AbstractLearner, replicas) -> Recall:
         """All lineages begin alike."""

@@ -33,7 +33,7 @@ from matterlearn.core import ports
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
-from matterlearn.core.task import AbstractTask, Label, Recall, replicated
+from matterlearn.core.task import AbstractTask, Label, Recall, replicated, shown
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory.resistor_network import conductance_equations, fitted_conductances, potentials
 
@@ -53,11 +53,6 @@ class NetworkTeacher(AbstractTask):
         """One: experiments are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def _scenes(self, system: Any, chosen) -> tuple[Drive, Any]:
         """Drives of experiments with their temperatures as targets, nodes held and currents; and where they start."""
         measured, currents = (jnp.asarray(a, float)[chosen] for a in (self.measured, self.currents))
@@ -73,8 +68,7 @@ class NetworkTeacher(AbstractTask):
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """Different experiments at random, or all of them over and over."""
         del memory
-        count = len(self.measured)
-        chosen = jax.random.permutation(key, count)[:replicas] if replicas < count else jnp.arange(replicas) % count
+        chosen = shown(key, len(self.measured), replicas)
         free, x = self._scenes(system, chosen)
         tethers = replicated(ports.at(system, jnp.asarray(self.held), 0.0, self.stiffness), replicas)
         drive = Drive(free.target, tethers, free.force, free.clamped, free.strength)
@@ -151,7 +145,7 @@ class Config(Spec):
     def check(self, scenario):
         """The system is a network of conductances with these nodes."""
         system = scenario.system
-        if system.kind != "flow_network":
+        if not getattr(system, "conducts", False):
             yield Problem(("kind",), f"teaches conductances, which {system.kind!r} has not; use system flow_network")
             return
         used = [*self.held, *self.currents]

@@ -34,12 +34,12 @@ from matterlearn.core.drive import Drive, harmonic, log_loss
 from matterlearn.core.graphs import node_classes
 from matterlearn.core.observable import Summary
 from matterlearn.core.rule import Batch
+from matterlearn.core.spectra import MOST_DENSE
 from matterlearn.core.task import AbstractTask, Label, Recall, alike, replicated
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import graph_diffusion
 
 LOSSES = {"log_loss": log_loss, "squares": harmonic}
-LARGEST = 3000  # nodes up to which dense linear algebra is no burden
 
 
 class NodeLabels(AbstractTask):
@@ -56,11 +56,6 @@ class NodeLabels(AbstractTask):
     def memory_count(self) -> int:
         """One: all nodes are seen together."""
         return 1
-
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
 
     def _scene(self, system: Any) -> tuple[Drive, Any, Any]:
         """Clamped features with wanted outputs, the start, and the stiffness that ties outputs to what is told."""
@@ -104,7 +99,7 @@ class NodeLabels(AbstractTask):
         """What the graph alone, and what the features alone, say of the nodes that were not told."""
         del dynamics
         guesses = {}
-        if len(self.labels) <= LARGEST:
+        if len(self.labels) <= MOST_DENSE:
             adjacency = np.zeros((len(self.labels),) * 2)
             adjacency[tuple(system.edges.T)] = 1
             adjacency += adjacency.T

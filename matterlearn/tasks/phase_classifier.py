@@ -68,11 +68,6 @@ class PhaseClassifier(AbstractTask):
         """One: inputs of both answers are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system: LatticeMixture, memory, replicas, duration) -> Batch:
         """A random batch of training inputs in their phases, or all of them in equal numbers; free asleep."""
         del memory

@@ -12,7 +12,6 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.matter import matter
 from matterlearn.core.schedule import Schedule, schedule
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import NonNegativeSchedule, Problem, Spec
 
 
@@ -25,14 +24,6 @@ class Relaxation(AbstractTask):
     @property
     def memory_count(self) -> int:
         return 0
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("the task 'relaxation' has nothing to learn from; give a task with memories, or drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("the task 'relaxation' has nothing to present; give a task with memories, or drop learning")
 
     def recall(self, key, system, replicas) -> Recall:
         """Independent disordered starts."""

@@ -21,7 +21,6 @@ from matterlearn.core import ports
 from matterlearn.core.drive import Drive
 from matterlearn.core.observable import Summary
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 
 
@@ -34,14 +33,6 @@ class ReleasedHeat(AbstractTask):
     @property
     def memory_count(self) -> int:
         return 0
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("the task 'released_heat' has nothing to learn from; use network_teacher, or drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("the task 'released_heat' has nothing to present; use network_teacher, or drop learning")
 
     def recall(self, key, system, replicas) -> Recall:
         """The same start in all replicas."""

@@ -47,14 +47,6 @@ class RigidIsomers(AbstractTask):
     def memory_count(self) -> int:
         return 0
 
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("the task 'rigid_isomers' has nothing to learn from; drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("the task 'rigid_isomers' has nothing to present; drop learning")
-
     def recall(self, key, system: ParticleSystem, replicas) -> Recall:
         """Isomers in turn, in a random order; in the middle of the box."""
         count = len(self.shape)

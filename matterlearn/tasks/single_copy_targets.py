@@ -28,7 +28,6 @@ from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.core.symmetric import pack
 from matterlearn.core.task import AbstractTask, Label, Recall, replicated
-from matterlearn.errors import InputError
 from matterlearn.spec import Problem, Spec
 from matterlearn.theory import bisker_england
 from matterlearn.theory.bisker_england import CONTACT_FACTOR, PUBLISHED_WEAK
@@ -45,14 +44,6 @@ class SingleCopyTargets(AbstractTask):
     def memory_count(self) -> int:
         """Targets of a set."""
         return self.contacts.shape[1]
-
-    def teach(self, system, memory):
-        """There is nothing to teach."""
-        raise InputError("single_copy_targets are given, not learned; drop learning")
-
-    def present(self, key, system, memory, replicas, duration):
-        """There is nothing to present."""
-        raise InputError("single_copy_targets are given, not learned; drop learning")
 
     def recall(self, key, system: Any, replicas) -> Recall:
         """Random starts; replica r has the coupling r modulo their number, and a set of targets of its own."""

@@ -63,11 +63,6 @@ class StoredMaps(AbstractTask):
     def memory_count(self) -> int:
         return self.maps
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system: Any, memory, replicas, duration) -> Batch:
         """Clumps at random points of the map, every unit clamped."""
         x = NetworkState(clumps(key, system, jnp.full(replicas, memory)))

@@ -59,11 +59,6 @@ class StoredPatterns(AbstractTask):
     def memory_count(self) -> int:
         return len(self.memory)
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """The memory in every replica, every unit clamped."""
         del key, system

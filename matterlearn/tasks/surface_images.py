@@ -61,11 +61,6 @@ class SurfaceImages(AbstractTask):
         """One: images of all classes are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def _scene(self, key, system, surface, label=None):
         """Drive and start with the surface clamped, and the last layer too if there is a label."""
         shape = (len(surface), *system.lattice.shape)

@@ -55,11 +55,6 @@ class TargetCompositions(AbstractTask):
         """Targets."""
         return len(self.targets)
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system, memory, replicas, duration) -> Batch:
         """The target in even replicas, its complement in odd ones, clamped."""
         del key, system

@@ -51,11 +51,6 @@ class TargetDistribution(AbstractTask):
         """One: all patterns are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system: LatticeMixture, memory, replicas, duration) -> Batch:
         """Patterns in proportion to their weights (systematic sampling), clamped on the visible sites."""
         del memory

@@ -91,11 +91,6 @@ class TileStructures(AbstractTask):
         """Cells M of a structure."""
         return jnp.sum(self.patterns[0] > 0)
 
-    def teach(self, system: Tiles, memory) -> Tiles:
-        """The system itself."""
-        del memory
-        return system
-
     def present(self, key, system: Tiles, memory, replicas, duration) -> Batch:
         """The structure in its place on an empty lattice, every site clamped."""
         del key, system

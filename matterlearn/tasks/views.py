@@ -49,11 +49,6 @@ class Views(AbstractTask):
         """One: all samples are shown together."""
         return 1
 
-    def teach(self, system, memory):
-        """The system itself."""
-        del memory
-        return system
-
     def pairs(self, key, system, shown) -> tuple[Drive, Float[Array, "replica ..."]]:
         """Drives that hold a fresh pair of views of each of these samples, and the states they hold."""
         noise = jax.random.normal(key, (len(shown), 2, self.samples.shape[1]), self.samples.dtype)
