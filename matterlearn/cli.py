@@ -93,16 +93,17 @@ def _simulation(check):
         precision: Numbers = Precision.f32,
         quiet: Quiet = False,
     ) -> None:
-        from matterlearn.scenario import digest, load
+        from matterlearn.directories import standard
+        from matterlearn.scenario import load
 
-        checked = load(_source(scenario), assignments or ())
+        source = _source(scenario)
+        checked = load(source, assignments or ())
         check(scenario, checked)
-        directory = out or Path("runs") / f"{Path(scenario).stem}-{digest(checked)[:8]}"
+        directory = out or standard(source, checked)
         _check_directory(directory, resume)
         options = {"precision": precision.value, "device": device.value if device else None}
 
-        from matterlearn.run import configure
-        from matterlearn.run import run as simulate
+        from matterlearn.run import configure, simulate
 
         configure(**options)
         _tell(simulate(checked, out=directory, resume=resume, quiet=quiet, **options))

@@ -9,6 +9,7 @@ aliases are followed, nested over 40 deep, tags that build objects, the same key
 
 import copy
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,39 @@ class _Reader:
         except (KeyError, ValueError):
             return self.fail(node, path, f"{text[:40]!r} is not a usable {tag}")
         return self.fail(node, path, f"tag {node.tag!r} is not supported; write plain values")
+
+
+def plain(value: Any) -> Any:
+    """What Python code puts into a scenario, as the values of a YAML file: Configs, ranges, numpy's numbers.
+
+    >>> import numpy as np
+    >>> plain({"seed": np.int64(3), "shape": (5, 5), "at": np.linspace(0, 1, 3)})
+    {'seed': 3, 'shape': [5, 5], 'at': [0.0, 0.5, 1.0]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, list | tuple | range):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def overridden(document: Document, overrides: Mapping[str, Any] | Iterable[str]) -> Document:
+    """Applies values by dotted path, or assignments such as `"run.seed=3"`.
+
+    >>> overridden(parse("run: {seed: 1}"), {"run.seed": 3}).data
+    {'run': {'seed': 3}}
+    """
+    if isinstance(overrides, Mapping):
+        for path, value in overrides.items():
+            document = assign(document, tuple(path.split(".")), plain(value), f"set {path}")
+        return document
+    for assignment in overrides:
+        document = override(document, assignment)
+    return document
 
 
 def override(document: Document, assignment: str) -> Document:

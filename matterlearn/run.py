@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matterlearn import directories
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
 from matterlearn.scenario import Scenario, digest, dump, folder, load, resolve, variant
 
@@ -85,16 +87,62 @@ def run(
     scenario: Scenario | str | Path | dict,
     out: str | Path | None = None,
     *,
+    set: Mapping[str, Any] | Iterable[str] = (),
+    resume: bool = False,
+    precision: str = "f32",
+    device: str | None = None,
+    quiet: bool = False,
+):
+    """Run a scenario and return its results; ``matterlearn.run`` is this function.
+
+    Without ``out`` the directory is ``runs/NAME-HASH``. What is finished there, with the same scenario, precision and
+    versions of matterlearn and jax, is opened; what was begun is gone on with. So a cell of a notebook may be executed
+    again, and costs nothing the second time.
+
+    Args:
+        scenario: a name, a path, YAML text, a mapping (of plain values or of Configs) or a checked scenario.
+        out: directory of the run; one that holds a run already is refused unless ``resume``.
+        set: values to put in place, ``{"dynamics.kT": 1.1}``, or a list of assignments as on the command line.
+        resume: go on from the checkpoints in ``out``.
+        precision: ``"f32"`` or ``"f64"``.
+        device: ``"cpu"``, ``"gpu"`` or whatever jax finds.
+        quiet: no progress bar.
+
+    Returns:
+        xarray.DataTree: what ``results.nc`` holds; ``tree.ml`` has figures, verdicts and more.
+
+    Raises:
+        ScenarioError, SimulationError, Interrupted, ResumeError: each with one clear line.
+
+    Example:
+        >>> tree = run({"title": "two discs", "system": {"kind": "patchy_particles", "species": 2, "box": 6.0},
+        ...             "dynamics": {"kind": "brownian", "dt": 1e-3}, "run": {"steps": 200}},
+        ...            out=getfixture("tmp_path") / "r", set={"run.steps": 100}, quiet=True)
+        >>> tree["energy"].dims
+        ('replica', 'step')
+    """
+    checked = load(scenario, set)
+    directory, found = (Path(out), None) if out else directories.choose(scenario, checked, precision)
+    if found is not None:
+        return found
+    resume = resume or (out is None and (directory / directories.MARK).exists())
+    return simulate(checked, directory, resume=resume, quiet=quiet, precision=precision, device=device).tree
+
+
+def simulate(
+    scenario: Scenario | str | Path | dict,
+    out: str | Path | None = None,
+    *,
     resume: bool = False,
     quiet: bool = True,
     precision: str = "f32",
     device: str | None = None,
 ) -> RunResult:
-    """Run a scenario and write its directory.
+    """Run a scenario and write its directory: what `run`, sweeps and the command line do.
 
     Args:
         scenario: a checked scenario, a path, a name or a mapping.
-        out: directory of the run; default ``runs/<digest>``.
+        out: directory of the run; default ``runs/NAME-HASH``.
         resume: go on from the checkpoints in ``out``.
         quiet: no progress bar.
         precision: ``"f32"`` or ``"f64"``.
@@ -102,17 +150,10 @@ def run(
 
     Raises:
         ScenarioError, SimulationError, Interrupted, ResumeError: each with one clear line.
-
-    Example:
-        >>> result = run({"title": "two discs", "system": {"kind": "patchy_particles", "species": 2, "box": 6.0},
-        ...               "dynamics": {"kind": "brownian", "dt": 1e-3}, "run": {"steps": 100}},
-        ...              out=getfixture("tmp_path") / "r")
-        >>> result.tree["energy"].dims
-        ('replica', 'step')
     """
-    scenario = scenario if isinstance(scenario, Scenario) else load(scenario)
+    source, scenario = scenario, load(scenario)
     configure(device, precision)
-    directory = Path(out or Path("runs") / digest(scenario)[:12])
+    directory = Path(out or directories.standard(source, scenario))
     _prepare(directory, scenario, precision, resume)
     if scenario.variants:
         return _side_by_side(scenario, directory, quiet=quiet, precision=precision, device=device)
@@ -142,7 +183,7 @@ def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision
             continue
         begun = (place / "run.json").exists()
         options = {"quiet": quiet, "precision": precision, "device": device}
-        trees[name] = run(variant(scenario, name), place, resume=begun, **options).tree
+        trees[name] = simulate(variant(scenario, name), place, resume=begun, **options).tree
     attrs = results.provenance(
         resolve(scenario), seed=scenario.run.seed, device=devices(), precision=precision,
         wall_time=time.monotonic() - began,
@@ -257,13 +298,14 @@ def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         mark = directory / "run.json"
-        wanted = {"digest": digest(scenario), "precision": precision}
+        wanted = directories.identity(scenario, precision)
         if mark.exists():
             found = json.loads(mark.read_text())
             if not resume:
                 raise InputError(f"{directory} already holds a run; use --resume to go on, or another --out")
-            if found != wanted:
-                changed = "precision" if found.get("digest") == wanted["digest"] else "scenario"
+            changed = next((name for name in ("digest", "precision") if found.get(name) != wanted[name]), None)
+            if changed is not None:
+                changed = {"digest": "scenario"}.get(changed, changed)
                 raise ResumeError(f"{directory} holds a run with another {changed}; resume with its own scenario.yaml")
             return
         # The mark comes last: without it the directory is prepared again.

@@ -26,7 +26,7 @@ its class attribute `provides: ClassVar[tuple[str, ...]]`. Steps are steps of th
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -91,19 +91,22 @@ class Scenario(Spec):
         return realise(self)
 
 
-def load(source: str | Path | dict, overrides: Iterable[str] = ()) -> Scenario:
+def load(
+    source: "str | Path | dict | Scenario", overrides: Mapping[str, Any] | Iterable[str] = ()
+) -> Scenario:
     """Reads and checks a scenario without importing jax.
 
     Args:
-        source: path, name of a scenario that comes with the package, YAML text, or a dict.
-        overrides: assignments such as `"run.seed=3"`, applied in order.
+        source: path, name of a scenario that comes with the package, YAML text, a dict (of plain values, numpy's
+            numbers or Configs), or a scenario.
+        overrides: values by dotted path, `{"run.seed": 3}`, or assignments such as `"run.seed=3"`, applied in order.
 
     Raises:
         ScenarioError: with every problem found, each in its place.
     """
-    document = _document(source)
-    for assignment in overrides:
-        document = documents.override(document, assignment)
+    if isinstance(source, Scenario) and not overrides:
+        return source
+    document = documents.overridden(_document(source), overrides)
     if not isinstance(document.data, dict):
         message = "should be a mapping with title, system, dynamics, run, ..."
         raise ScenarioError([Problem((), message, document.name)])
@@ -252,8 +255,10 @@ def _union(family: str):
 
 
 def _document(source) -> documents.Document:
+    if isinstance(source, Scenario):
+        return documents.Document("", resolve(source))
     if isinstance(source, dict):
-        return documents.Document("", source)
+        return documents.Document("", documents.plain(source))
     if isinstance(source, str) and ("\n" in source or ": " in source):
         return documents.parse(source)
     return documents.read(find(source))

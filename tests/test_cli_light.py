@@ -54,7 +54,7 @@ def simulator(monkeypatch):
     module = ModuleType("matterlearn.run")
     module.calls, module.outcome = [], True
 
-    def run(scenario, **options):
+    def simulate(scenario, **options):
         module.calls.append((scenario, options))
         if isinstance(module.outcome, Exception):
             raise module.outcome
@@ -64,7 +64,7 @@ def simulator(monkeypatch):
         return SimpleNamespace(directory=options["out"], table="a table", verdicts=verdicts, notes=("note: beware",))
 
     module.configure = lambda device, precision: module.calls.append((device, precision))
-    module.run = run
+    module.simulate = module.run = simulate
     monkeypatch.setitem(sys.modules, "matterlearn.run", module)
     return module
 

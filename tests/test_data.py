@@ -27,7 +27,7 @@ MODEL = {
 @pytest.mark.slow
 def test_exact_likelihood_climbs_to_the_entropy_of_the_data(tmp_path):
     """Six images: no model exceeds −ln 6, and this one comes near; independent pixels stay at −4 ln 2."""
-    tree = run.run(MODEL, tmp_path / "r").tree
+    tree = run.simulate(MODEL, tmp_path / "r").tree
     assert abs(tree["log_likelihood_bound"] + np.log(6)) < 1e-12
     assert abs(tree["log_likelihood_independent"] + 4 * np.log(2)) < 1e-12
     learned = tree["learning"]["log_likelihood"].values

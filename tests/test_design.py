@@ -18,7 +18,7 @@ from matterlearn.design._objective import REDUCTIONS, SCALES, Objective, Term
 from matterlearn.designing import Design
 from matterlearn.errors import InputError, ScenarioError, SimulationError
 from matterlearn.observables.energy import Energy
-from matterlearn.run import build, optimizer, run
+from matterlearn.run import build, optimizer, simulate
 from matterlearn.scenario import load
 from matterlearn.sections import ALONG_PATHS, RANGES, Bounds, Budget, DistinctSpecies, Sparsity, Ties
 
@@ -46,7 +46,7 @@ def changed(**sections):
 
 @pytest.fixture(scope="module")
 def designed(tmp_path_factory):
-    return run(TRAP, out=tmp_path_factory.mktemp("design") / "trap")
+    return simulate(TRAP, out=tmp_path_factory.mktemp("design") / "trap")
 
 
 def test_design_reaches_its_target_and_fresh_seeds_confirm_it(designed):
@@ -87,9 +87,9 @@ def test_resumed_design_has_the_same_bits(tmp_path, designed, monkeypatch):
 
     monkeypatch.setattr(Design, "advance", dies)
     with pytest.raises(KeyboardInterrupt):
-        run(TRAP, out=tmp_path / "trap")
+        simulate(TRAP, out=tmp_path / "trap")
     monkeypatch.setattr(Design, "advance", advance)
-    again = run(TRAP, out=tmp_path / "trap", resume=True).tree
+    again = simulate(TRAP, out=tmp_path / "trap", resume=True).tree
     for node in ("/", "design", "before", "couplings"):
         for name, array in designed.tree[node].data_vars.items():
             np.testing.assert_array_equal(array.values, again[node][name].values, err_msg=str(name))
@@ -103,7 +103,7 @@ def heavy(**settings):
 
 
 def test_no_standard_error_where_there_is_no_variance(tmp_path):
-    result = run(heavy(), out=tmp_path / "heavy")
+    result = simulate(heavy(), out=tmp_path / "heavy")
     node = result.tree["design"]
     assert np.isnan(node["gradient_noise"].values).all() and (node["tail_index"].values < 2).all()
     assert np.isfinite(node["loss_sem"].values).all()
@@ -111,7 +111,7 @@ def test_no_standard_error_where_there_is_no_variance(tmp_path):
 
 
 def test_fallback_takes_over(tmp_path):
-    result = run(heavy(fallback=TRAP["design"]["estimator"], patience=2), out=tmp_path / "fallback")
+    result = simulate(heavy(fallback=TRAP["design"]["estimator"], patience=2), out=tmp_path / "fallback")
     node = result.tree["design"]
     np.testing.assert_array_equal(node["estimator"].values, [0, 0, 1, 1, 1, 1, 1])
     assert np.isnan(node["gradient_noise"].values[:2]).all() and np.isfinite(node["gradient_noise"].values[2:]).all()
@@ -121,14 +121,14 @@ def test_fallback_takes_over(tmp_path):
 
 
 def test_clipping_is_counted_and_bounds_the_gradient(tmp_path):
-    node = run(heavy(clip=0.5), out=tmp_path / "clip").tree["design"]
+    node = simulate(heavy(clip=0.5), out=tmp_path / "clip").tree["design"]
     assert (node["clipped"].values > 0).all()
     np.testing.assert_allclose(node["gradient_norm"].values, 0.5, rtol=1e-6)  # every replica's is longer
 
 
 def test_couplings_change_without_compiling_again(tmp_path):
     fakes.estimators.traces.clear()
-    run(heavy(clip=0.7), out=tmp_path / "once")
+    simulate(heavy(clip=0.7), out=tmp_path / "once")
     assert len(fakes.estimators.traces) == 1
 
 
@@ -138,7 +138,7 @@ def test_pathwise_through_steps_is_refused_in_words(tmp_path):
         objective=[{"observable": {"kind": "beyond"}, "goal": "maximise"}],
     )
     with pytest.raises(InputError, match="nothing of it responds.*use score_function or equilibrium"):
-        run(wanted, out=tmp_path / "steps")
+        simulate(wanted, out=tmp_path / "steps")
 
 
 LATTICE = {"kind": "lattice_condensate", "species": 2, "shape": [4, 4]}
@@ -163,7 +163,7 @@ def designed_on(system, dynamics, estimator):
 )
 def test_what_the_observable_does_not_have_is_told(tmp_path, objective, message):
     with pytest.raises(InputError, match=message):
-        run(changed(objective=[{"observable": {"kind": "moment"}} | objective]), out=tmp_path / "wrong")
+        simulate(changed(objective=[{"observable": {"kind": "moment"}} | objective]), out=tmp_path / "wrong")
 
 
 def test_no_couplings_and_other_systems_are_told():

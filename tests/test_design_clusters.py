@@ -17,7 +17,7 @@ from matterlearn.core.pair_profile import Quadrature, contact_distance, log_bond
 from matterlearn.core.symmetric import index, pack, unpack
 from matterlearn.errors import ScenarioError
 from matterlearn.observables import cluster_yield
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import load
 from matterlearn.systems.particles import Config as Particles
 from matterlearn.theory import cluster_integrals, clusters
@@ -245,7 +245,7 @@ def test_designed_octahedra_form_as_often_as_predicted(tmp_path):
     for a, b in APART:
         matrix[a, b] = matrix[b, a] = -1.2
     alpha, stiffness = 14.0, 1300.0
-    result = run({
+    result = simulate({
         "title": "octahedra", "system": {"kind": "particles", "species": 6, "copies": 1, "dimension": 3, "box": 4.5,
         "range": alpha, "bonds": matrix.tolist(), "core": {"kind": "harmonic", "stiffness": stiffness}},
         "dynamics": {"kind": "langevin", "dt": 7e-3, "friction": 3.0}, "task": {"kind": "rigid_isomers"},

@@ -19,7 +19,7 @@ from matterlearn.core.pair_profile import contact_distance
 from matterlearn.core.symmetric import unpack
 from matterlearn.errors import ScenarioError
 from matterlearn.observables import isomer, rhombus_flip
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import load
 from matterlearn.systems.particles import Config as Particles
 from matterlearn.tasks import rigid_isomers
@@ -227,7 +227,7 @@ def test_four_discs_flip_as_often_as_predicted(tmp_path):
     """
     dt, every = 1e-4, 20
     system = discs(-3.5, -3.0)
-    result = run({
+    result = simulate({
         "title": "flips", "system": {"kind": "particles", "species": 4, "copies": 1, "range": 7.0,
         "bonds": np.asarray(unpack(system.coupling)).tolist(), "core": {"kind": "harmonic", "stiffness": 735.0}},
         "dynamics": {"kind": "brownian", "dt": dt}, "task": {"kind": "rigid_isomers", "contacts": RING},

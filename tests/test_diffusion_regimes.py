@@ -18,7 +18,8 @@ def measured(**sections):
     """Results of a small run, without its report."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "write", lambda directory: None)
-        return run.run({"title": "a small run", "dynamics": REVERSE, **sections}, f"{folder}/run").tree.to_dataset()
+        scene = {"title": "a small run", "dynamics": REVERSE, **sections}
+        return run.simulate(scene, f"{folder}/run").tree.to_dataset()
 
 
 @pytest.fixture(scope="module")

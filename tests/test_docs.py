@@ -18,7 +18,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
     (example,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs/eight-discs/results.nc").exists()
+    assert list(tmp_path.glob("runs/eight-sticky-discs-*/results.nc"))
 
 
 def test_the_scenario_of_the_readme_is_valid():

@@ -65,7 +65,7 @@ def measured(tmp_path_factory):
                     for kind in ("field_moments", "power_spectrum", "two_point", "virial", "visible_patterns")],
         "run": {"seed": 0, "replicas": 50, "steps": 100},
     }  # fmt: skip
-    return run.run(scene, tmp_path_factory.mktemp("free") / "r").tree.to_dataset()
+    return run.simulate(scene, tmp_path_factory.mktemp("free") / "r").tree.to_dataset()
 
 
 @pytest.mark.parametrize("suffix", ["", "_target"])

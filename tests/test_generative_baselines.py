@@ -23,7 +23,7 @@ def short(keep) -> dict:
 @pytest.mark.parametrize("slowest", [pytest.param(False, id="all but one"), pytest.param(True, id=SLOWEST)])
 def test_every_model_is_learned_drawn_and_measured(slowest, tmp_path):
     scene = short(lambda name: (name == SLOWEST) == slowest)
-    tree = run.run(scene, tmp_path / "run").tree
+    tree = run.simulate(scene, tmp_path / "run").tree
     node = tree["variants"].to_dataset()
     assert np.isfinite(node["sliced_wasserstein"].values).all()
     for name in scene["variants"]:

@@ -78,7 +78,7 @@ def test_success_follows_its_law(tmp_path):
 
     p(t) = 1 − ½ (1 − q)^t; 4000 searches know p(3) to 0.006.
     """
-    tree = run.run(
+    tree = run.simulate(
         {
             "title": "pair",
             "system": {"kind": "boltzmann_machine", "graph": {"kind": "path", "nodes": 2}, "coupling": -0.3},

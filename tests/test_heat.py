@@ -127,7 +127,7 @@ def test_heat_starts_where_it_is_put():
 
 def test_a_run_follows_the_spectrum_and_is_drawn(tmp_path):
     with jax.enable_x64(False):
-        tree = run.run({
+        tree = run.simulate({
             "title": "t", "system": {"kind": "flow_network", "graph": {"kind": "named", "name": "karate_club"}},
             "dynamics": {"kind": "gradient_flow", "dt": 0.11, "step": {"scheme": "explicit"}},
             "task": {"kind": "released_heat", "temperatures": [[0, 1.0]]}, "observe": [{"kind": "normal_modes"}],

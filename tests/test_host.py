@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from matterlearn.core.host import on_host
-from matterlearn.run import run
+from matterlearn.run import simulate
 
 
 def weighted(x, weight):
@@ -39,6 +39,6 @@ def test_two_devices_do_not_wait_for_each_other(tmp_path):
         "observe": [{"kind": "density", "every": 1}],
         "run": {"steps": 6, "replicas": 4},
     }
-    first, again = (run(scenario, tmp_path / name).tree["density"].values for name in "ab")
+    first, again = (simulate(scenario, tmp_path / name).tree["density"].values for name in "ab")
     assert first.shape == (4, 7) and np.ptp(first) > 0
     np.testing.assert_array_equal(first, again)

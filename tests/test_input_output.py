@@ -14,7 +14,7 @@ from matterlearn.core import ports
 from matterlearn.errors import ScenarioError
 from matterlearn.kinds import load_kind
 from matterlearn.learning import Learning
-from matterlearn.run import build, optimizer, run
+from matterlearn.run import build, optimizer, simulate
 from matterlearn.scenario import load
 from matterlearn.tasks.input_output import nearness
 
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused_in_words(override, message):
 
 def test_a_network_learns_a_line(tmp_path):
     """y = w x with |w| = 0.4 is within reach of a complete graph; results and figures say how it got there."""
-    result = run(SCENARIO, out=tmp_path / "run", quiet=True)
+    result = simulate(SCENARIO, out=tmp_path / "run", quiet=True)
     tree = result.tree
     loss = tree["learning"]["loss"].values
     assert loss[-1] < 1e-6 < 1e-3 < np.nanmax(loss)

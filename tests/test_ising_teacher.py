@@ -57,7 +57,7 @@ def test_known_biases_and_bound():
 
 def test_learning_reaches_the_error_of_theory(tmp_path):
     """20 updates of 500 samples: the student is an inversion of 10⁴ samples, whose errors scatter as in theory."""
-    tree = run.run(
+    tree = run.simulate(
         {
             "title": "student", "system": {"kind": "spin_network", "units": 10},
             "dynamics": {"kind": "sequential", "kT": 1.0},

@@ -170,7 +170,7 @@ FREE = {
 
 def test_couplings_of_the_free_field_are_learned_from_its_configurations(tmp_path):
     """Maximum likelihood finds K = 1 and m² = 0.7; errors from the curvature of ln Z."""
-    tree = run.run(FREE, tmp_path / "r").tree
+    tree = run.simulate(FREE, tmp_path / "r").tree
     curvature = 1 / (2 * theory.free_spectrum((4, 4), 0.7))
     k2 = theory.momenta_squared((4, 4))
     fisher = np.array([[np.sum(a * b / curvature**2) / 2 for a in (k2, k2**0)] for b in (k2, k2**0)]) * 800

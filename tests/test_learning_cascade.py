@@ -11,7 +11,7 @@ ROWS = [[2.0, 0.5], [-2.0, -0.5], [2.0, -0.5], [-2.0, 0.5]]  # variances 4 and Â
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    return run.run(
+    return run.simulate(
         {
             "title": "two modes",
             "system": {"kind": "restricted_boltzmann_machine", "visible": 2, "hidden": 3, "values": {"scale": 1.0},

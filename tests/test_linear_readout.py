@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matterlearn.observables.linear_readout import Config, averages, classes, numbers
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import load
 
 DATA = {
@@ -54,7 +54,7 @@ def test_averages_of_numbers_keep_what_varies():
 
 def test_clamped_sites_are_not_read(tmp_path):
     """The surface shows the class itself; the free layer does not feel it, so nothing is to be read (|z| < 4)."""
-    tree = run(DATA, tmp_path / "r").tree
+    tree = simulate(DATA, tmp_path / "r").tree
     assert tree["state"].dims == ("replica", "step", "feature")
     assert not tree["state"].values[..., :9].any()
     score, sem = float(tree["linear_readout"]), float(tree["linear_readout_sem"])

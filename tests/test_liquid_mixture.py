@@ -299,7 +299,7 @@ def test_couplings_that_are_not_hebbian_have_no_theory(taught):
 
 
 def test_same_seed_same_bits(tmp_path):
-    first, second = (run.run(HOPFIELD, tmp_path / name).tree for name in ("a", "b"))
+    first, second = (run.simulate(HOPFIELD, tmp_path / name).tree for name in ("a", "b"))
     np.testing.assert_array_equal(first["overlap"], second["overlap"])
     assert (tmp_path / "a" / "figures" / "retrieval.png").exists()
 

@@ -39,7 +39,7 @@ def tree(tmp_path_factory):
         "six": {}, "six others": {"task.subset": OTHER},
         "law": {"task.subset.count": 30, **law}, "law others": {"task.subset": OTHER | {"count": 30}, **law},
     }  # fmt: skip
-    return run.run(scenario(variants=variants), tmp_path_factory.mktemp("halves") / "r").tree
+    return run.simulate(scenario(variants=variants), tmp_path_factory.mktemp("halves") / "r").tree
 
 
 def test_subsets_are_disjoint_parts_of_the_same_data():

@@ -175,7 +175,7 @@ def test_sampled_gradient_is_the_exact_one(moves):
 def test_learning_moves_the_boundary(tmp_path):
     """The taught mixture answers most inputs rightly, the untaught one at best says the commoner answer."""
     taught, untaught = (
-        float(run.run(load(SMALL, changes), tmp_path / name).tree["accuracy"])
+        float(run.simulate(load(SMALL, changes), tmp_path / name).tree["accuracy"])
         for name, changes in (("taught", []), ("untaught", ["learning=null"]))
     )
     experiment = run.build(load(SMALL))
@@ -243,7 +243,7 @@ def test_equal_species_demix_as_one():
 def test_same_seed_same_bits(tmp_path):
     changes = ["learning.updates=3", "learning.replicas=8", "run.steps=50", "run.replicas=25"]
     short = load(SMALL, [*changes, "task.hidden=[0.1]", "system.species=3"])
-    first, second = (run.run(short, tmp_path / name).tree for name in ("a", "b"))
+    first, second = (run.simulate(short, tmp_path / name).tree for name in ("a", "b"))
     np.testing.assert_array_equal(first["overlap"], second["overlap"])
     np.testing.assert_array_equal(first["learning"]["couplings"], second["learning"]["couplings"])
     np.testing.assert_allclose(first["overlap"].dropna("step").sum("memory"), 1.0, rtol=1e-5)

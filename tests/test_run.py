@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from matterlearn import report, results
 from matterlearn.cli import app
 from matterlearn.errors import ScenarioError
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import dump, load, resolve
 
 SCENARIO = {
@@ -40,7 +40,7 @@ def finished(tmp_path_factory):
     """One run for most tests, without figures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "write", lambda directory: None)
-        return run(SCENARIO, out=tmp_path_factory.mktemp("run") / "r")
+        return simulate(SCENARIO, out=tmp_path_factory.mktemp("run") / "r")
 
 
 def test_learning_stores_the_bonds_that_were_shown(finished):
@@ -175,7 +175,7 @@ def test_command_line_gives_the_same_run(command, monkeypatch, tmp_path):
     done = command("--out", "a", "--quiet")
     assert done.exit_code == 0 and done.stderr == "", done.output
     assert "energy" in done.stdout and "files: a" in done.stdout
-    xr.testing.assert_equal(results.open("a")["energy"], run(TINY, out="b").tree["energy"])
+    xr.testing.assert_equal(results.open("a")["energy"], simulate(TINY, out="b").tree["energy"])
 
 
 def test_command_line_options(command, monkeypatch):
@@ -197,7 +197,7 @@ def test_failed_expectation_is_an_exit_code(command, monkeypatch):
 
 def test_wrong_scenario_is_told_before_anything_runs(tmp_path):
     with pytest.raises(ScenarioError, match="dt"):
-        run({**TINY, "dynamics": {"kind": "brownian", "dt": 0.5}}, out=tmp_path / "x")
+        simulate({**TINY, "dynamics": {"kind": "brownian", "dt": 0.5}}, out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

@@ -11,7 +11,7 @@ from matterlearn import scenario as scenarios
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.errors import ScenarioError
 from matterlearn.kinds import load_kind
-from matterlearn.run import build, run
+from matterlearn.run import build, simulate
 from matterlearn.tasks._images import Digits, Patterns, kinds
 from matterlearn.theory.pattern_recall import hebbian_accuracy
 
@@ -155,7 +155,7 @@ def test_hebbian_linkers_are_the_patterns(experiment):
 @pytest.mark.slow
 def test_learning_makes_the_layer_recall_its_patterns(tmp_path):
     """Chance is 1/3. Power: with 120 replicas an accuracy of 0.51 would be four standard errors above it."""
-    trained = run(DATA, tmp_path / "trained").tree
+    trained = simulate(DATA, tmp_path / "trained").tree
     accuracy, error = float(trained["accuracy"]), float(trained["accuracy_sem"])
     assert accuracy - 1 / 3 > 4 * max(error, np.sqrt(2 / 9 / 120))
     np.testing.assert_allclose(trained["correct"].mean(), accuracy)

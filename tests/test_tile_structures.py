@@ -9,7 +9,7 @@ from matterlearn import report
 from matterlearn.core.lattice_kernel import LatticeState
 from matterlearn.core.system import coupling_gradient
 from matterlearn.errors import ScenarioError
-from matterlearn.run import build, run
+from matterlearn.run import build, simulate
 from matterlearn.scenario import load
 from matterlearn.tasks.tile_structures import STATES
 from matterlearn.theory import assembly, tiles
@@ -60,7 +60,7 @@ def memories(tree):
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "write", lambda directory: None)
-        return run(SCENARIO, out=tmp_path_factory.mktemp("tiles") / "r")
+        return simulate(SCENARIO, out=tmp_path_factory.mktemp("tiles") / "r")
 
 
 def test_saturated_linkers_are_the_union_rule(finished):

@@ -28,12 +28,12 @@ SCENE = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     directory = tmp_path_factory.mktemp("side by side") / "run"
-    return run.run(SCENE, directory)
+    return run.simulate(SCENE, directory)
 
 
 def test_every_variant_is_what_it_would_be_alone(finished, tmp_path):
     """The joined numbers are those of a run of that variant by itself, bit by bit; what is missing is NaN."""
-    alone = run.run(variant(load(SCENE), "CD-2"), tmp_path / "alone").tree
+    alone = run.simulate(variant(load(SCENE), "CD-2"), tmp_path / "alone").tree
     mine = finished.tree["variants"].sel(variant="CD-2")
     np.testing.assert_array_equal(mine["energy"].values, alone["energy"].values)
     np.testing.assert_array_equal(mine["learning"]["kl"].values, alone["learning"]["kl"].values)
@@ -86,7 +86,7 @@ def test_finished_variants_are_left_alone(finished):
     kept, lost = (finished.directory / "variants" / name for name in ("exact", "cd-2"))
     before, written = finished.tree["variants"].load(), (kept / results.FILE_NAME).stat().st_mtime_ns
     shutil.rmtree(lost)
-    again = run.run(SCENE, finished.directory, resume=True)
+    again = run.simulate(SCENE, finished.directory, resume=True)
     assert (kept / results.FILE_NAME).stat().st_mtime_ns == written
     np.testing.assert_array_equal(again.tree["variants"]["energy"], before["energy"])
 

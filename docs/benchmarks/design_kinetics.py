@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from matterlearn import results, style
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import load
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "design_kinetics.yaml"
@@ -24,7 +24,7 @@ SHORTEST = 100_000  # steps of a measurement, many times what a ring takes to fo
 def once(overrides: list[str], directory: Path) -> xr.DataTree:
     """A run of the scenario, made if it is not there."""
     if not (directory / "results.nc").exists():
-        run(load(SCENARIO, overrides), directory)
+        simulate(load(SCENARIO, overrides), directory)
     return results.open(directory)
 
 

@@ -20,7 +20,7 @@ if hasattr(os, "sched_setaffinity"):
 import numpy as np  # noqa: E402
 
 from matterlearn import results  # noqa: E402
-from matterlearn.run import run  # noqa: E402
+from matterlearn.run import simulate  # noqa: E402
 from matterlearn.scenario import load  # noqa: E402
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -59,7 +59,7 @@ def main():
         if (directory / "results.nc").exists():
             tree = results.open(directory / "results.nc")
         else:
-            tree = run(load(SCENARIOS / f"{options.scenario}.yaml", overrides), directory).tree
+            tree = simulate(load(SCENARIOS / f"{options.scenario}.yaml", overrides), directory).tree
         rows.append([measured(tree, column) for column in COLUMNS.values()])
         spent = time.process_time() - began
         print(f"| {split} | {' | '.join(f'{value:.3f}' for value in rows[-1])} | {spent:.0f} |", flush=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from matterlearn import documents, style
 from matterlearn.core.system import couplings, with_couplings
-from matterlearn.run import build, run
+from matterlearn.run import build, simulate
 from matterlearn.scenario import find
 from matterlearn.stages import Recall
 
@@ -71,7 +71,7 @@ def recalled(scenario: dict, theta, noise: float, seed: int) -> tuple[np.ndarray
 def measured(name: str, scenario: dict) -> dict:
     """One row of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = run(scenario, out=Path(folder) / "run").tree
+        tree = simulate(scenario, out=Path(folder) / "run").tree
     experiment = build(scenario)
     path = [tree[node]["couplings"].values for node in ("learning", "design") if node in tree.children]
     spent = sum(np.abs(np.diff(values, axis=0)).sum() / 2 for values in path)

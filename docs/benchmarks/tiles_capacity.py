@@ -20,7 +20,7 @@ if hasattr(os, "sched_setaffinity"):
 import numpy as np  # noqa: E402
 
 from matterlearn import results  # noqa: E402
-from matterlearn.run import run  # noqa: E402
+from matterlearn.run import simulate  # noqa: E402
 from matterlearn.scenario import load  # noqa: E402
 from matterlearn.theory.tiles import corner_capacity  # noqa: E402
 
@@ -44,7 +44,7 @@ def errors(side: int, draw: int, replicas: int, directory: Path) -> np.ndarray:
             f"task.shape={[side] * 2}", f"task.count={max(m)}", f"task.counts={m}",
             f"run.replicas={replicas * len(m)}", "expect={}", "observe=[{kind: overlap, every: 2000}]",
         ]  # fmt: skip
-        tree = run(load(SCENARIO, overrides), directory).tree
+        tree = simulate(load(SCENARIO, overrides), directory).tree
     final = tree["overlap"].isel(step=-1).values
     cued = final[np.arange(len(final)), tree["cue"].values.astype(int)]
     stored = tree["stored_memories"].values
