@@ -80,20 +80,37 @@ class Learning:
     def advance(self, carry, begin, count):
         """``count`` updates; those between two records are one compiled loop."""
         parts, done, end = [], begin, begin + count
-        program = (self.key, self.system, self.dynamics, self.rule, self.task, self.optimizer)
         while done < end:
             quiet = self.record - 1 - done % self.record  # updates before the next one that is recorded
             if carry.neighbors is not None:  # a list belongs to one presentation
                 carry = carry._replace(neighbors=self._allocate(carry.parameters, done, capacity(carry.neighbors)))
             elif quiet := min(quiet, end - done, self.total - 1 - done):
-                carry = learn_on(*program, carry, jnp.asarray(quiet), self.memory, self.replicas, self.duration)
+                carry = self._move_on(carry, jnp.asarray(quiet))
                 done += quiet
                 continue
-            carry, info = learn(*program, carry, self.memory, self.replicas, self.duration)
+            carry, info = self._update(carry)
             done += 1
             if done % self.record == 0 or done == self.total:
                 parts.append(self._records(carry, self.memory(done - 1), info, done))
         return carry, {k: np.concatenate([p[k] for p in parts]) for k in (parts[0] if parts else {})}
+
+    @property
+    def program(self):
+        """What an update depends on besides the carry."""
+        return self.key, self.system, self.dynamics, self.rule, self.task
+
+    @property
+    def settings(self):
+        """What an update depends on that is the same whatever the numbers of the program."""
+        return self.optimizer, self.memory, self.replicas, self.duration
+
+    def _update(self, carry):
+        """One update and what the rule found out."""
+        return learn(self.program, carry, *self.settings)
+
+    def _move_on(self, carry, count):
+        """Many updates of which nothing is recorded."""
+        return learn_on(self.program, carry, count, *self.settings)
 
     def _records(self, carry, memory, info, update):
         traces = {"update": np.asarray([update]), "memory_shown": np.asarray([memory])}
@@ -128,8 +145,9 @@ class Learning:
         return carry._replace(neighbors=self._allocate(carry.parameters, int(carry.update), required(after.neighbors)))
 
 
-def update_once(key, system, dynamics, rule, task, optimizer, carry, memory, replicas, duration):
+def update_once(program, carry, optimizer, memory, replicas, duration):
     """One update: present, estimate, step."""
+    key, system, dynamics, rule, task = program
     here, shown = jax.random.fold_in(key, carry.update), memory(carry.update)
     taught = task.teach(rule.couple(system, carry.parameters), shown)
     batch = task.present(here, taught, shown, replicas, duration)._replace(neighbors=carry.neighbors)
@@ -151,10 +169,10 @@ def learn(*args):
 
 
 @eqx.filter_jit
-def learn_on(key, system, dynamics, rule, task, optimizer, carry, count, memory, replicas, duration):
+def learn_on(program, carry, count, optimizer, memory, replicas, duration):
     """Many updates of which only the end is wanted; statistics that nobody reads are not computed."""
 
     def once(_, carry):
-        return update_once(key, system, dynamics, rule, task, optimizer, carry, memory, replicas, duration)[0]
+        return update_once(program, carry, optimizer, memory, replicas, duration)[0]
 
     return jax.lax.fori_loop(0, count, once, carry)

@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matterlearn import directories
+from matterlearn import assemble, directories
 from matterlearn.errors import InputError, MatterlearnError, ResumeError
+from matterlearn.experiment import Experiment, build, optimizer
+from matterlearn.kinds import allowed
+from matterlearn.loop import Log
 from matterlearn.scenario import Scenario, digest, dump, folder, load, resolve, variant
+
+__all__ = ["Experiment", "RunResult", "build", "compute", "configure", "optimizer", "publish", "run", "simulate"]
 
 MOST_TRAJECTORIES = 32  # replicas whose frames are also written as GSD and extended XYZ
 
 
-def configure(device: str | None = None, precision: str = "f32") -> None:
+def configure(device: str | None = None, precision: str = "f32", cpu_devices: int | None = None) -> None:
     """Choose platform and precision before the first array exists.
 
-    On CPU every core becomes a jax device, so that replicas are spread over cores.
+    On CPU every core becomes a jax device, so that replicas are spread over cores; or as many as ``cpu_devices``.
 
     Raises:
         InputError: if no such device is there.
@@ -30,26 +35,9 @@ def configure(device: str | None = None, precision: str = "f32") -> None:
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     with contextlib.suppress(RuntimeError):  # the backend is up already, with the devices it has
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        jax.config.update("jax_num_cpu_devices", cpu_devices or os.cpu_count() or 1)
     if device == "gpu" and jax.default_backend() == "cpu":
         raise InputError("--device gpu: jax sees no accelerator here; install jax[cuda12] or leave the option out")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that a scenario builds, ready to run."""
-
-    scenario: Scenario
-    system: Any
-    dynamics: Any
-    task: Any
-    observables: tuple
-
-    @property
-    def key(self):
-        import jax
-
-        return jax.random.key(self.scenario.run.seed)
 
 
 @dataclass(frozen=True)
@@ -62,25 +50,10 @@ class RunResult:
     verdicts: list
     notes: tuple[str, ...] = ()
 
+    def __str__(self):
+        return "\n".join([self.table, *self.notes, *map(str, self.verdicts), f"files: {self.directory}"])
 
-def build(scenario: Scenario | str | Path | dict) -> Experiment:
-    """Objects of a scenario; imports the modules of the kinds it uses and no others."""
-    import jax
-
-    scenario = scenario if isinstance(scenario, Scenario) else load(scenario)
-    real = scenario.realise()
-    system = real.system.build(jax.random.fold_in(jax.random.key(real.run.seed), 0))
-    task = (real.task or _free_task()).build(system)
-    if task.training_samples is not None and hasattr(real.system, "inform"):
-        system = real.system.inform(system, task.training_samples)
-    observables = tuple(o.build(system, task) for o in real.observe)
-    return Experiment(real, system, real.dynamics.build(), task, observables)
-
-
-def _free_task():
-    from matterlearn.tasks.relaxation import Config
-
-    return Config(kind="relaxation")
+    __repr__ = __str__
 
 
 def run(
@@ -157,24 +130,24 @@ def simulate(
     _prepare(directory, scenario, precision, resume)
     if scenario.variants:
         return _side_by_side(scenario, directory, quiet=quiet, precision=precision, device=device)
-    began = time.monotonic()
-    from matterlearn import assemble
-    from matterlearn.loop import Log
-
-    experiment = build(scenario)
     log = Log(directory / "log.jsonl")
     log("start", digest=digest(scenario), resume=resume)
-    records = _stages(experiment, directory, quiet, log)
-    tree = assemble.tree(experiment, records, precision=precision, wall_time=time.monotonic() - began)
-    log("done", seconds=round(time.monotonic() - began, 2))
+    tree = compute(scenario, directory, quiet=quiet, precision=precision, log=log)
+    log("done", seconds=json.loads(tree.attrs["matterlearn_provenance"])["wall_time_s"])
     return publish(tree, directory, scenario)
+
+
+def compute(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, log: Log):
+    """The results tree of a scenario without variants; only checkpoints are written, below ``directory``."""
+    began = time.monotonic()
+    experiment = build(scenario)
+    records = experiment.run(directory, quiet=quiet, log=log, resume_hint=_hint(directory))
+    return assemble.tree(experiment, records, precision=precision, wall_time=time.monotonic() - began)
 
 
 def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, device: str | None) -> RunResult:
     """Every variant in a folder of its own, those that are finished left alone; then all of them joined."""
     from matterlearn import results, variants
-    from matterlearn.assemble import devices
-
     began, trees = time.monotonic(), {}
     for name in scenario.variants:
         place = directory / variants.FOLDER / folder(name)
@@ -185,7 +158,7 @@ def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision
         options = {"quiet": quiet, "precision": precision, "device": device}
         trees[name] = simulate(variant(scenario, name), place, resume=begun, **options).tree
     attrs = results.provenance(
-        resolve(scenario), seed=scenario.run.seed, device=devices(), precision=precision,
+        resolve(scenario), seed=scenario.run.seed, device=assemble.devices(), precision=precision,
         wall_time=time.monotonic() - began,
     )  # fmt: skip
     return publish(variants.joined(trees, attrs), directory, scenario)
@@ -193,10 +166,11 @@ def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision
 
 def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
     """Results file, trajectories, figures and report of a finished run."""
-    from matterlearn import designs, report, results, trajectory, verdicts
+    from matterlearn import notes, report, results, trajectory, verdicts
     from matterlearn.drawing import has_trajectory
 
-    results.save(tree, directory / "results.nc")
+    results.save(tree, directory / results.FILE_NAME)
+    tree.encoding["source"] = str(directory / results.FILE_NAME)
     if has_trajectory(tree):
         folder = directory / "trajectories"
         folder.mkdir(exist_ok=True)
@@ -205,90 +179,16 @@ def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
             trajectory.write_extxyz(tree, folder / f"replica-{replica:03d}.xyz", replica)
     report.write(directory)
     judged = verdicts.judge(tree, resolve(scenario)["expect"])
-    notes = designs.notes(tree) if "design" in tree.children else ()
-    return RunResult(directory, tree, verdicts.table(verdicts.summary(tree)), judged, notes)
+    return RunResult(directory, tree, verdicts.table(verdicts.summary(tree)), judged, notes.of(tree))
 
 
-def _stages(experiment: Experiment, directory: Path, quiet: bool, log):
-    """Learning and design, if the scenario has them, then recall; before a design, recall with the couplings so far."""
+def _hint(directory: Path) -> str:
+    """How to go on with a run that was stopped."""
     import jax
-
-    from matterlearn.assemble import Records
-    from matterlearn.checkpoints import Store
-    from matterlearn.loop import run_stage
 
     precision = " --precision f64" if jax.config.jax_enable_x64 else ""  # pyright: ignore[reportAttributeAccessIssue]
-    hint = f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{precision}"
-    settings = {"store": Store(directory / "checkpoints"), "quiet": quiet, "log": log, "resume_hint": hint}
-    records = Records(experiment.system)
-    if experiment.scenario.learning is not None:
-        if experiment.scenario.design is not None:
-            _design(experiment, records.system, log)  # its mistakes show before anything is learned
-        stage = _learning(experiment)
-        carry, learned = run_stage(stage, chunk=None, **settings)
-        records = Records(stage.learned(carry), learned=learned)
-    if experiment.scenario.design is not None:
-        stage = _design(experiment, records.system, log)
-        carry, designed = run_stage(stage, chunk=None, **settings)
-        blank = stage.designed(stage.start())
-        records = Records(
-            stage.designed(carry), learned=records.learned, designed=designed, response=stage.sensitivity(carry),
-            blank=blank, before=_recall(experiment, blank, "before", settings),
-        )  # fmt: skip
-    return records._replace(after=_recall(experiment, records.system, "recall", settings))
-
-
-def _learning(experiment: Experiment):
-    import jax
-
-    from matterlearn.learning import Learning
-
-    learning: Any = experiment.scenario.learning
-    updates = learning.exposures * experiment.task.memory_count * learning.updates
-    return Learning(
-        jax.random.fold_in(experiment.key, 1), experiment.system, experiment.dynamics, learning.rule.build(),
-        experiment.task, optimizer(learning.optimizer, updates), exposures=learning.exposures,
-        updates=learning.updates, duration=learning.duration, replicas=learning.replicas,
-    )  # fmt: skip
-
-
-def _design(experiment: Experiment, system, log):
-    import jax
-
-    from matterlearn.designing import Design
-
-    section: Any = experiment.scenario.design
-    key = jax.random.fold_in(experiment.key, 4)
-    steps = optimizer(section.optimizer, section.updates)
-    return Design(key, system, experiment.dynamics, experiment.task, section, steps, log)
-
-
-def _recall(experiment: Experiment, system, name: str, settings: dict):
-    """How each replica started, and what was recorded of it."""
-    import jax
-
-    from matterlearn.loop import run_stage
-    from matterlearn.stages import Recall
-
-    run = experiment.scenario.run
-    recall = experiment.task.recall(jax.random.fold_in(experiment.key, 2), system, run.replicas)
-    key = jax.random.fold_in(experiment.key, 3)
-    stage = Recall(key, experiment.dynamics, recall, experiment.observables, run.steps, name=name)
-    return recall, run_stage(stage, chunk=run.chunk, **settings)[1]
-
-
-def optimizer(config, updates: int):
-    """The optax optimiser of a scenario's learning section, for this many updates."""
-    import optax
-
-    rate = config.learning_rate
-    if config.final_rate is not None:
-        rate = optax.exponential_decay(rate, updates, config.final_rate / rate)
-
-    momentum = {"momentum": lambda rate: optax.sgd(rate, momentum=0.9)}
-    step = momentum.get(config.kind) or getattr(optax, config.kind)
-    clip = optax.clip_by_global_norm(config.clip) if config.clip is not None else optax.identity()
-    return optax.chain(clip, step(rate))
+    trusted = f" --allow {','.join(allowed())}" if allowed() else ""
+    return f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{precision}{trusted}"
 
 
 def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) -> None:

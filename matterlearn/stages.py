@@ -81,18 +81,24 @@ class Recall:
     def first_records(self, carry):
         """Every observable at step 0."""
         values = measure_replicas(self.system, self.recall.drive, carry, self.observables)
-        return self._traces({o.name: jax.tree.map(lambda v: v[None], values[o.name]) for o in self.observables}, [0])
+        return self.traces({o.name: jax.tree.map(lambda v: v[None], values[o.name]) for o in self.observables}, [0])
 
     def advance(self, carry, begin, count):
         """``count`` steps of every replica, with records at multiples of the stride."""
-        after, values = advance_replicas(
-            self.key, self.system, self.dynamics, self.recall.drive, carry, jnp.asarray(begin),
-            self.observables, count // self.stride, self.stride, count % self.stride,
-        )  # fmt: skip
+        after, values = advance_replicas(self.program, carry, jnp.asarray(begin), *self.blocks(count))
         steps = begin + self.stride * np.arange(1, count // self.stride + 1)
-        return after, self._traces(values, steps)
+        return after, self.traces(values, steps)
 
-    def _traces(self, values, steps) -> dict[str, np.ndarray]:
+    @property
+    def program(self):
+        """What a step depends on besides the carry."""
+        return self.key, self.system, self.dynamics, self.recall.drive, self.observables
+
+    def blocks(self, count: int) -> tuple[int, int, int]:
+        """Records, steps between two of them, and steps after the last."""
+        return count // self.stride, self.stride, count % self.stride
+
+    def traces(self, values, steps) -> dict[str, np.ndarray]:
         """Flat arrays [record, replica, …]; observables that were not due at a record hold NaN or 0 there."""
         traces = {"step": np.asarray(steps)}
         for name, value in values.items():
@@ -180,8 +186,9 @@ def measure_replicas(system, drive, state, observables):
 
 
 @eqx.filter_jit
-def advance_replicas(key, system, dynamics, drive, state, begin, observables, records: int, stride: int, rest: int):
+def advance_replicas(program, state, begin, records: int, stride: int, rest: int):
     """``records`` times ``stride`` steps with a measurement after each, then ``rest`` steps without."""
+    key, system, dynamics, drive, observables = program
     n = len(state.step)
 
     def one(system, replica, drive, state):

@@ -1,0 +1,211 @@
+"""Results of a grid of runs as one labelled tree. No jax.
+
+Every number that all points have gets one leading dimension per axis of the grid; what points have at other steps is
+put on the union of them; a point that is missing or failed is NaN. What cannot be put in one array (frames of
+trajectories, weights of networks of different size, more than a million numbers) stays in the points' own files, and
+the attribute ``matterlearn_elsewhere`` of the root names it.
+
+Example:
+    >>> from matterlearn.grids import Axis
+    >>> one = xr.DataTree(xr.Dataset({"energy": ("step", [1.0, 2.0])}, {"step": [0, 10]}))
+    >>> tree = joined({(0,): one, (2,): one}.items, [Axis("dynamics.kT", (0.5, 1.0, 2.0))], {})
+    >>> tree["energy"].isel(step=1).values.tolist(), tree["kT"].values.tolist()
+    ([2.0, nan, 2.0], [0.5, 1.0, 2.0])
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from matterlearn import documents
+from matterlearn.grids import Axis, names
+
+MOST_NUMBERS = 1_000_000  # of one variable at one point
+HEAVY = ("/trajectory", "/trajectory_before")
+LARGE = 1 << 28  # bytes from which on a tree is kept in a Zarr store, which need not fit in memory
+
+
+class Slot(NamedTuple):
+    """Where a variable of all points goes: its dimensions and labels, and whether it is a coordinate."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    attrs: dict[str, Any]
+    is_coordinate: bool
+
+
+class Plan(NamedTuple):
+    """What the tree of a grid holds, group by group: labels of dimensions, slots of variables, and what is left out."""
+
+    labels: dict[str, dict[str, xr.DataArray]]
+    slots: dict[str, dict[str, Slot]]
+    elsewhere: tuple[str, ...]
+
+
+Found = Callable[[], Iterable[tuple[tuple[int, ...], xr.DataTree]]]  # the finished points, as often as asked
+
+
+def plan(found: Found) -> Plan:
+    """Reads all points once and says what they have in common."""
+    labels: dict[str, dict[str, xr.DataArray]] = {}
+    slots: dict[str, dict[str, Slot]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    out, total = set(), 0
+    for _, tree in found():
+        total += 1
+        for group, node in _nodes(tree):
+            mine = labels.setdefault(group, {})
+            for dim in node.dims:
+                if dim in node.coords:
+                    mine[str(dim)] = _united(mine.get(str(dim)), node[dim])
+            for name, array in node.variables.items():
+                if name in node.dims:
+                    continue
+                slot = _slot(node, str(name), array)
+                known = slots.setdefault(group, {}).setdefault(str(name), slot)
+                counts[group, str(name)] = counts.get((group, str(name)), 0) + 1
+                if not _fits(array) or not _alike(known, slot, mine):
+                    out.add((group, str(name)))
+    for group, name in [key for key, count in counts.items() if count < total and slots[key[0]][key[1]].is_coordinate]:
+        out.add((group, name))
+    kept = {group: {n: s for n, s in each.items() if (group, n) not in out} for group, each in slots.items()}
+    return Plan(labels, kept, tuple(sorted(f"{group.rstrip('/')}/{name}" for group, name in out)))
+
+
+def joined(found: Found, wide: Sequence[Axis], attrs: Mapping[str, Any], store: Path | None = None) -> xr.DataTree:
+    """One tree of all points; in a Zarr store, opened lazily, if ``store`` is given."""
+    layout = plan(found)
+    taken = {name for group in layout.slots.values() for name in group} | {d for g in layout.labels.values() for d in g}
+    swept = names(wide, taken)
+    tree = _blank(layout, wide, swept, attrs, lazy=store is not None)
+    if store is not None:
+        return _through(store, tree, found, layout)
+    arrays = {(group, name): tree[group][name].values for group, each in layout.slots.items() for name in each}
+    _fill(arrays, found, layout)
+    return tree
+
+
+def bytes_of(layout: Plan, points: int) -> int:
+    """Size of the joined tree."""
+    return 8 * points * sum(int(np.prod(s.shape)) for each in layout.slots.values() for s in each.values())
+
+
+def _nodes(tree: xr.DataTree):
+    """Groups that can be joined, parents first."""
+    return [(node.path, node.to_dataset(inherit=False)) for node in tree.subtree if node.path not in HEAVY]
+
+
+def _slot(node: xr.Dataset, name: str, array) -> Slot:
+    return Slot(tuple(map(str, array.dims)), array.shape, dict(array.attrs), name in node.coords)
+
+
+def _fits(array) -> bool:
+    return array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS
+
+
+def _alike(known: Slot, slot: Slot, labelled) -> bool:
+    """Same dimensions, and the same length along those that have no labels."""
+    lengths = zip(known.dims, known.shape, slot.shape, strict=False)
+    return known.dims == slot.dims and all(one == other for dim, one, other in lengths if dim not in labelled)
+
+
+def _united(known: xr.DataArray | None, labels: xr.DataArray) -> xr.DataArray:
+    if known is None or known.equals(labels):
+        return labels if known is None else known
+    union = np.union1d(known.values, labels.values)
+    return xr.DataArray(union, dims=labels.dims, name=labels.name, attrs=known.attrs)
+
+
+def _shape(layout: Plan, group: str, slot: Slot) -> tuple[int, ...]:
+    """Lengths with the union of all labels; a group inherits the labels of those above it."""
+    sizes = {}
+    for above in sorted(g for g in layout.labels if group == g or g == "/" or group.startswith(f"{g}/")):
+        sizes |= {dim: len(labels) for dim, labels in layout.labels[above].items()}
+    return tuple(sizes.get(dim, length) for dim, length in zip(slot.dims, slot.shape, strict=True))
+
+
+def _blank(layout: Plan, wide, swept: list[str], attrs, *, lazy: bool) -> xr.DataTree:
+    """The tree with NaN in it; root attributes say which axis is which path."""
+    lengths = tuple(len(one.values) for one in wide)
+    if lazy:
+        import dask.array
+
+        empty = lambda shape: dask.array.full(shape, np.nan, chunks=_chunks(shape, len(lengths)))  # noqa: E731
+    else:
+        empty = lambda shape: np.full(shape, np.nan)  # noqa: E731
+    nodes = {}
+    for group, slots in layout.slots.items():
+        variables = {
+            name: ((*swept, *slot.dims), empty((*lengths, *_shape(layout, group, slot))), slot.attrs)
+            for name, slot in slots.items()
+        }
+        node = xr.Dataset(variables, layout.labels.get(group, {}))
+        nodes[group] = node.set_coords([name for name, slot in slots.items() if slot.is_coordinate])
+    root = nodes.get("/", xr.Dataset()).assign_coords(dict(zip(swept, map(_coordinate, wide, swept), strict=True)))
+    paths = {name: one.path for name, one in zip(swept, wide, strict=True)}
+    words = {"matterlearn_sweep": json.dumps(paths), "matterlearn_elsewhere": json.dumps(layout.elsewhere)}
+    return xr.DataTree.from_dict({**nodes, "/": root.assign_attrs({**attrs, **words})})
+
+
+def _chunks(shape: tuple[int, ...], swept: int) -> tuple[int, ...]:
+    """One chunk for each point, or for rows of points where these are short."""
+    own = int(np.prod(shape[swept:]))
+    chunks = [1] * swept
+    for n in reversed(range(swept)):
+        chunks[n] = max(1, min(shape[n], 1_000_000 // max(own, 1)))
+        own *= chunks[n]
+    return (*chunks, *shape[swept:])
+
+
+def _coordinate(one: Axis, name: str) -> xr.Variable:
+    values = one.values
+    if not all(isinstance(value, int | float | str) for value in values):
+        values = tuple(documents.write(value).strip() for value in values)
+    attrs = {"path": one.path, "units": "1", "long_name": one.path.replace("_", " ")}
+    return xr.Variable((name,), np.array(values), attrs)
+
+
+def _fill(arrays: Mapping[tuple[str, str], Any], found: Found, layout: Plan) -> None:
+    for index, tree in found():
+        for group, node in _nodes(tree):
+            places = {
+                dim: np.searchsorted(labels.values, node[dim].values) if _is_sorted(labels) else slice(None)
+                for dim, labels in layout.labels.get(group, {}).items() if dim in node.coords
+            }  # fmt: skip
+            for name in layout.slots.get(group, {}):
+                if name in node.variables:
+                    _put(arrays[group, name], index, node[name], places)
+
+
+def _is_sorted(labels: xr.DataArray) -> bool:
+    return bool(np.all(labels.values[1:] > labels.values[:-1]))
+
+
+def _put(target, index, array: xr.DataArray, places) -> None:
+    """Values at their labels; a whole dimension where the labels are all there."""
+    where = [places.get(dim, slice(None)) for dim in array.dims]
+    full = [isinstance(w, slice) or len(w) == n for w, n in zip(where, target.shape[len(index) :], strict=True)]
+    if all(full):
+        target[index] = array.values
+        return
+    block = np.array(target[index])
+    block[np.ix_(*(np.arange(n) if isinstance(w, slice) else w for w, n in zip(where, block.shape, strict=True)))] = (
+        array.values
+    )
+    target[index] = block
+
+
+def _through(store: Path, tree: xr.DataTree, found: Found, layout: Plan) -> xr.DataTree:
+    """Written to a new Zarr store point by point, so that memory holds one point at a time."""
+    import zarr
+
+    tree.to_zarr(store, mode="w", compute=False, consolidated=False)  # pyright: ignore[reportCallIssue]
+    root = zarr.open_group(store, mode="r+")
+    arrays = {(g, n): root[f"{g}/{n}".strip("/")] for g, each in layout.slots.items() for n in each}
+    _fill(arrays, found, layout)
+    zarr.consolidate_metadata(store)
+    return xr.open_datatree(store, engine="zarr")
