@@ -14,11 +14,12 @@ from importlib import import_module
 from types import ModuleType
 
 _LAZY = {
+    "allow": "matterlearn.kinds",
     "Scenario": "matterlearn.scenario",
     "load": "matterlearn.scenario",
     "open": "matterlearn.results",
 }
-__all__ = ["Scenario", "__version__", "load", "open", "run"]
+__all__ = ["Scenario", "__version__", "allow", "load", "open", "run"]
 
 
 class _Run(ModuleType):

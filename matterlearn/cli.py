@@ -43,14 +43,23 @@ class Precision(enum.StrEnum):
 
 def main() -> None:
     """Runs the command line; an error on purpose is shown as its message alone."""
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)  # so that `kind: "my_module:Config"` finds a file lying here
     try:
+        _allow(None)
         app()
     except MatterlearnError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
+
+
+def _allow(packages: list[str] | None) -> list[str] | None:
+    """Code of these packages, and of those that the environment allows, may be used; also where it lies here."""
+    from matterlearn.kinds import allow, allowed
+
+    for names in packages or ():
+        allow(*names.split(","))
+    if allowed() and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return packages
 
 
 def _version(wanted: bool) -> None:
@@ -74,6 +83,11 @@ Source = Annotated[str, typer.Argument(help="A YAML file, or the name of a known
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, as in run.seed=3.")
 ]
+Allowed = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="PACKAGE", callback=_allow, is_eager=True,
+                 help="Kinds of this package or module may be used: a scenario alone runs no code."),
+]  # fmt: skip
 Out = Annotated[Path | None, typer.Option(help="Directory of the run [default: runs/NAME-HASH].")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from a checkpoint.")]
 Where = Annotated[Device | None, typer.Option(help="Where to compute [default: what jax finds].")]
@@ -92,6 +106,7 @@ def _simulation(check):
         device: Where = None,
         precision: Numbers = Precision.f32,
         quiet: Quiet = False,
+        allow: Allowed = None,
     ) -> None:
         from matterlearn.directories import standard
         from matterlearn.scenario import load
@@ -162,6 +177,7 @@ def _check_directory(directory: Path, resume: bool) -> None:
 @app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(help="YAML files, or names of known scenarios.")],
+    allow: Allowed = None,
 ) -> None:
     """Check scenarios completely, without running them."""
     from matterlearn.scenario import load
@@ -240,7 +256,7 @@ def new(
         hint = f"matterlearn validate {target}"
     else:
         target, text = to / f"{name}.py", _kind_skeleton(_family(what), name)
-        hint = f'use it as kind: "{name}:Config" from this directory'
+        hint = f'use it as kind: "{name}:Config" from this directory, with --allow {name}'
     if target.exists():
         raise InputError(f"{target} exists; choose another name")
     try:

@@ -34,8 +34,29 @@ _RESOLVERS = (
 )
 
 
+class _TooMuch(yaml.MarkedYAMLError):
+    """Valid YAML, of a size that no scenario has."""
+
+
 class _Loader(yaml.SafeLoader):
+    """Stops at what is too long or too deep while reading it, before it costs seconds."""
+
     yaml_implicit_resolvers: dict = {}
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self.nodes = self.depth = 0
+
+    def compose_node(self, parent, index):
+        mark = self.peek_event().start_mark
+        self.nodes, self.depth = self.nodes + 1, self.depth + 1
+        if self.nodes > MAX_NODES:
+            raise _TooMuch(problem=f"more than {MAX_NODES} entries", problem_mark=mark)
+        if self.depth > MAX_DEPTH + 1:
+            raise _TooMuch(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -104,7 +125,8 @@ def parse(text: str, name: str = "<text>") -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         message = "; ".join(part for part in (error.problem, error.context) if part)
-        raise ScenarioError([Problem((), f"not valid YAML: {message}", where)]) from None
+        told = message if isinstance(error, _TooMuch) else f"not valid YAML: {message}"
+        raise ScenarioError([Problem((), told[:300], where)]) from None
     except (yaml.YAMLError, ValueError) as error:
         message = " ".join(str(error).split())[:200]
         raise ScenarioError([Problem((), f"not valid YAML: {message}", name)]) from None
@@ -144,7 +166,7 @@ class _Reader:
             ]
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
-        return self.fail(node, path, f"tag {node.tag!r} is not supported; write plain values")
+        return self.fail(node, path, f"tag {node.tag[:60]!r} is not supported; write plain values")
 
     def mapping(self, node, path, depth):
         result: dict[str, Any] = {}
@@ -153,7 +175,7 @@ class _Reader:
                 self.fail(key, path, "a key must be a word, not a list or a mapping")
             name = key.value
             if name in result:
-                self.fail(key, (*path, name), f"key {name!r} is given twice")
+                self.fail(key, (*path, name), f"key {name[:60]!r} is given twice")
             result[name] = self.entry(key, item, (*path, name), depth)
         return result
 
@@ -177,7 +199,7 @@ class _Reader:
                 return float(re.sub(r"\.(?=inf|nan)", "", text.lower().replace("_", "")))
         except (KeyError, ValueError):
             return self.fail(node, path, f"{text[:40]!r} is not a usable {tag}")
-        return self.fail(node, path, f"tag {node.tag!r} is not supported; write plain values")
+        return self.fail(node, path, f"tag {node.tag[:60]!r} is not supported; write plain values")
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,9 @@
 A kind is a module of one of the family folders (no leading underscore) that holds `class Config`,
 derived from `matterlearn.spec.Spec`, next to the jax code it builds. Modules of other packages are
 kinds too: `kind: "package.module:Config"`; their Config then carries that whole string as `kind`.
+A scenario is data and runs no code that its reader did not choose: such a package has to be allowed,
+with `matterlearn.allow("package")`, `--allow package`, or MATTERLEARN_ALLOW=package, which is where
+the other two write it, so that processes started from this one allow the same.
 
 `load_kind` imports the module. `config_class` must not, because checking a scenario has to work
 without jax; it *reads* the module instead:
@@ -25,6 +28,7 @@ Line numbers are those of the file, so a traceback from a light class points at 
 import ast
 import functools
 import importlib
+import os
 import pkgutil
 import sys
 import warnings
@@ -37,12 +41,35 @@ FAMILIES = ("systems", "dynamics", "rules", "tasks", "observables", "design")
 LIGHT_PACKAGES = frozenset(sys.stdlib_module_names) | {
     "annotated_types", "numpy", "pydantic", "pydantic_core", "typing_extensions",
 }  # fmt: skip
+ALLOWED = "MATTERLEARN_ALLOW"  # environment variable: packages with kinds of their own, separated by commas
 LIGHT_MODULES = {"matterlearn.spec", "matterlearn.errors"}
 
 _ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 if sys.version_info >= (3, 12):
     _ASSIGNMENTS += (ast.TypeAlias,)
 _REFUSAL = "raise RuntimeError('read without its physics; use scenario.realise() before build')"
+
+
+def allow(*packages: str) -> None:
+    """Lets scenarios name kinds of these packages or modules; their code then runs when a scenario is read.
+
+    >>> getfixture("monkeypatch").setenv("MATTERLEARN_ALLOW", "")  # so that this example changes nothing
+    >>> allow("my_materials.wells")
+    >>> allowed()
+    ('my_materials.wells',)
+
+    Raises:
+        InputError: if this is not the name of a module.
+    """
+    for package in packages:
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise InputError(f"{package[:60]!r} is not the name of a package or module, such as my_package")
+    os.environ[ALLOWED] = ",".join(dict.fromkeys((*allowed(), *packages)))
+
+
+def allowed() -> tuple[str, ...]:
+    """Packages whose kinds scenarios may name."""
+    return tuple(filter(None, (name.strip() for name in os.environ.get(ALLOWED, "").split(","))))
 
 
 def kinds(family: str) -> list[str]:
@@ -56,14 +83,14 @@ def kinds(family: str) -> list[str]:
 
 def config_class(family: str, kind: str) -> type:
     """The kind's Config, read without importing its module (hence without jax)."""
-    module, name = _reference(family, kind)
-    path = _locate(module)
+    module, name = reference(family, kind)
+    path = locate(module)
     return _light_class(module, name, str(path), path.stat().st_mtime_ns, _outside(kind))
 
 
 def load_kind(family: str, kind: str) -> type:
     """The kind's real Config: imports its module, and jax with it."""
-    module, name = _reference(family, kind)
+    module, name = reference(family, kind)
     try:
         config = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
@@ -73,7 +100,7 @@ def load_kind(family: str, kind: str) -> type:
 
 def describe(family: str, kind: str) -> str:
     """First line of the docstring of the kind's module."""
-    path = _locate(_reference(family, kind)[0])
+    path = locate(reference(family, kind)[0])
     docstring = ast.get_docstring(ast.parse(path.read_bytes(), str(path))) or ""
     return docstring.partition("\n")[0]
 
@@ -82,7 +109,7 @@ def _outside(kind: str) -> str | None:
     return kind if ":" in kind else None
 
 
-def _reference(family: str, kind: str) -> tuple[str, str]:
+def reference(family: str, kind: str) -> tuple[str, str]:
     """Module and class a kind stands for; raises `InputError` for unknown ones."""
     if not isinstance(kind, str):
         raise InputError(f"a kind is a word, not {str(kind)[:40]!r}")
@@ -90,6 +117,11 @@ def _reference(family: str, kind: str) -> tuple[str, str]:
         module, _, name = kind.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), name)):
             raise InputError(f"kind {kind[:60]!r} should look like 'package.module:Config'")
+        if not any(module == trusted or module.startswith(f"{trusted}.") for trusted in allowed()):
+            raise InputError(
+                f"kind {kind[:60]!r} is code from outside matterlearn; if you trust it, allow it with"
+                f" --allow {module[:60]}, {ALLOWED}={module[:60]} or matterlearn.allow({module[:60]!r})"
+            )
         return module, name
     known = kinds(family)
     if kind not in known:
@@ -97,7 +129,7 @@ def _reference(family: str, kind: str) -> tuple[str, str]:
     return f"matterlearn.{family}.{kind}", "Config"
 
 
-def _locate(module: str) -> Path:
+def locate(module: str) -> Path:
     """Source file of a module, found through the import system without importing its parents."""
     path, spec = None, None
     for end in range(1, module.count(".") + 2):
@@ -146,7 +178,7 @@ def _renamed(config: Any, outside: str) -> type:
 
 def _light_names(module: str, wanted: set[str], active: tuple) -> tuple[dict, dict]:
     """Executes what `wanted` needs from a module; returns its names and the failures by name."""
-    path = _locate(module)
+    path = locate(module)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)

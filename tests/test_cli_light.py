@@ -167,7 +167,7 @@ def test_new_kind_fills_the_template(command, directory, monkeypatch):
     monkeypatch.setattr(cli, "__file__", str(templates.parent / "cli.py"))
     code, out, _ = command("new", "system", "soft_wall", "--to", "kinds")
     assert code == 0
-    assert 'kind: "soft_wall:Config"' in out
+    assert 'kind: "soft_wall:Config" from this directory, with --allow soft_wall' in out
     assert (directory / "kinds" / "soft_wall.py").read_text() == '"""SoftWall is soft_wall."""\n'
     assert command("new", "rule", "a")[0] == 2
     assert command("new", "rul", "a")[2] == "unknown family 'rul'; did you mean 'rule'?\n"
@@ -194,3 +194,17 @@ def test_package_names_are_lazy_and_run_is_callable(simulator, monkeypatch):
     matterlearn.run(matterlearn.load(TEXT), out=Path("out"))
     assert matterlearn.run is importlib.import_module("matterlearn.run")
     assert simulator.calls[0][1] == {"out": Path("out")}
+
+
+def test_kinds_of_ones_own_are_used_when_the_user_says_so(command, directory, monkeypatch):
+    monkeypatch.setenv("MATTERLEARN_ALLOW", "")
+    assert command("new", "system", "stiff_wall")[0] == 0
+    (directory / "wall.yaml").write_text(TEXT.replace("fakes.kind:Config\", size", "stiff_wall:Config\", count"))
+    code, _, err = command("validate", "wall.yaml")
+    assert code == 2
+    assert "wall.yaml:2:10: system.kind: kind 'stiff_wall:Config' is code from outside matterlearn" in err
+    assert "--allow stiff_wall" in err
+    assert str(directory) not in sys.path
+    code, out, err = command("validate", "wall.yaml", "--allow", "stiff_wall,fakes")
+    assert (code, out, err) == (0, "wall.yaml: ok\n", "")
+    assert command("validate", "wall.yaml", "--allow", "a b")[0] == 2

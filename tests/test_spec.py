@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from fakes.kind import Config as RealConfig
 from matterlearn import documents, testing
 from matterlearn.errors import InputError, Problem, ScenarioError, SimulationError, did_you_mean
-from matterlearn.kinds import FAMILIES, config_class, describe, kinds, load_kind
+from matterlearn.kinds import FAMILIES, allow, config_class, describe, kinds, load_kind
 from matterlearn.spec import (
     NonNegativeSchedule,
     PositiveSchedule,
@@ -136,7 +136,7 @@ def test_places_are_lines_and_columns():
         ("a: *b", "a.yaml:1:4: not valid YAML: found undefined alias"),
         ("a: 1\n---\nb: 2", "a.yaml:2:1: not valid YAML: "),
         ("&a [*a]", "a.yaml:1:1: nested more than 40 deep"),
-        ("[" * 5000, "a.yaml: nested too deeply"),
+        ("[" * 5000, "a.yaml:1:42: nested more than 40 deep"),
         ("a: " + "9" * 5000, "a.yaml:1:4: a: '9999"),
         ("a: " + "x" * 300_000, "a.yaml: larger than"),
     ],
@@ -283,3 +283,32 @@ def test_errors_speak():
     many = ScenarioError([Problem((), "x")] * 25)
     assert str(many).endswith("... and 5 more problems")
     assert did_you_mean("x", []) == "; there are none"
+
+
+def test_code_from_outside_is_not_even_looked_at_before_it_is_allowed(tmp_path, monkeypatch):
+    module = tmp_path / "stranger"
+    module.mkdir()
+    mark = tmp_path / "was_here"
+    (module / "__init__.py").write_text("")
+    (module / "well.py").write_text(
+        "from pathlib import Path\nfrom matterlearn.spec import Spec\n"
+        f"class Config(Spec):\n    kind: str\n    size: int = len(str(Path({str(mark)!r}).touch()))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = "stranger.well:Config"
+    for find in (config_class, load_kind):
+        with pytest.raises(InputError, match="--allow stranger.well") as told:
+            find("systems", kind)
+        assert "\n" not in str(told.value)
+    assert not mark.exists()
+    assert "stranger.well" not in sys.modules
+    for wrong in ("stranger.wel", "strange", "well", "stranger.well.deeper"):
+        monkeypatch.setenv("MATTERLEARN_ALLOW", wrong)
+        with pytest.raises(InputError, match="--allow"):
+            config_class("systems", kind)
+    for right in ("stranger", "os, stranger.well"):
+        monkeypatch.setenv("MATTERLEARN_ALLOW", right)
+        assert config_class("systems", kind).__name__ == "Config"
+    assert mark.exists()
+    with pytest.raises(InputError, match="is not the name of a package"):
+        allow("os; rm")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from matterlearn import load, testing
+from matterlearn import allow, load, testing
 from matterlearn.cli import main
 from matterlearn.errors import ScenarioError
 
@@ -39,6 +39,13 @@ def new(*words, directory):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch):
+    """What was written here may be used here."""
+    monkeypatch.setenv("MATTERLEARN_ALLOW", "")
+    allow(*(f"my_{family}" for family in FAMILIES))
 
 
 @pytest.fixture(scope="module")
