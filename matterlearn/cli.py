@@ -1,4 +1,4 @@
-"""The command line: run, design, validate, list, new, schema, report, doctor.
+"""The command line: run, design, sweep, validate, list, new, schema, report, cite, doctor.
 
 Exit codes: 0 all is well, 1 the simulation or an expectation failed, 2 the input is wrong,
 130 stopped with Ctrl-C after a checkpoint. Nothing heavy is imported before a command needs it.
@@ -149,6 +149,31 @@ def _tell(result) -> None:
     for verdict in failed:
         typer.echo(f"failed expectation: {verdict}", err=True)
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def sweep(
+    scenario: Source,
+    assignments: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUES", help="As in run.seed=0:64, dynamics.kT=0.2:2.0:19, a=1,2,3.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Directory of the sweep [default: runs/NAME-sweep-HASH].")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Dask cluster, tcp://host:8786.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes of this machine; 0: this one alone.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Points that are computed together at most.")] = 16,
+    device: Where = None,
+    precision: Numbers = Precision.f32,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario at every point of a grid; points that are there are kept."""
+    from matterlearn.sweep import run_sweep
+
+    result = run_sweep(
+        _source(scenario), assignments, out, scheduler=scheduler, workers=workers, batch=batch,
+        precision=precision.value, device=device.value if device else None, quiet=quiet,
+    )  # fmt: skip
+    typer.echo(str(result))
+    raise typer.Exit(1 if result.failed else 0)
 
 
 def _source(scenario: str) -> Path:
@@ -313,6 +338,16 @@ def report(
     written = write(directory)
     if written is not None:
         typer.echo(str(written))
+
+
+@app.command()
+def cite(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Directory of a run, results file, or scenario.")],
+) -> None:
+    """Print BibTeX of what a run used: software, and the literature it follows."""
+    from matterlearn.cite import cite as bibtex
+
+    typer.echo(bibtex(run), nl=False)
 
 
 @app.command()

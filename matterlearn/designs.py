@@ -24,7 +24,6 @@ DESIGNED = {  # units and words of what a design records
     "effective_fraction": ("1", "effective fraction of the samples"),
     "draws": ("1", "times that samples were drawn"),
 }
-GROWTH = 10.0  # e-folds of the sensitivity along a trajectory that are worth a warning
 
 
 def groups(experiment, records) -> dict[str, Group]:
@@ -133,23 +132,3 @@ def renamed(group: Group) -> Group:
         for v in group.variables
     ]
     return Group(variables, group.coords, group.attrs)
-
-
-def notes(tree) -> tuple[str, ...]:
-    """What a reader of a design should beware of, one line each."""
-    node, found = tree["design"], []
-    names = str(node.attrs["estimators"]).split(", ")
-    if "fallback_from_update" in node.attrs:
-        update = int(node.attrs["fallback_from_update"])
-        found.append(f"note: gradients by {names[0]} could not be trusted; {names[1]} took over at update {update}")
-    last = node["tail_index"].values[-1]
-    if last < 2:
-        found.append(f"note: the last gradients have tail index {last:.2g}: below 2 they have no variance, so no "
-                     "standard error is given")  # fmt: skip
-    if "response" in node.children:
-        response = node["response"]
-        rate, steps = float(response["growth_rate"]), float(response["path_step"][-1])
-        if rate * steps > GROWTH:
-            found.append(f"note: sensitivities grow by e every {1 / rate:.3g} steps, e^{rate * steps:.0f} over a "
-                         "trajectory: use a shorter horizon, score_function or equilibrium")  # fmt: skip
-    return tuple(found)

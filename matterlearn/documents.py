@@ -19,6 +19,7 @@ import yaml
 from matterlearn.errors import Problem, ScenarioError, did_you_mean
 
 MAX_BYTES, MAX_NODES, MAX_DEPTH = 1 << 18, 20_000, 40
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _RESOLVERS = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -200,6 +201,33 @@ class _Reader:
         except (KeyError, ValueError):
             return self.fail(node, path, f"{text[:40]!r} is not a usable {tag}")
         return self.fail(node, path, f"tag {node.tag[:60]!r} is not supported; write plain values")
+
+
+def refuse_absurd(document: Document) -> None:
+    """Data from Python obeys the limits of a file, and no text holds what a file of results cannot.
+
+    Raises:
+        ScenarioError: at the first thing that is too deep, too much, or cannot be written.
+    """
+    waiting, seen = [((), document.data)], 0
+    while waiting:
+        path, value = waiting.pop()
+        seen += 1
+        wrong = None
+        if seen > MAX_NODES:
+            path, wrong = (), f"more than {MAX_NODES} entries"
+        elif len(path) > MAX_DEPTH:
+            wrong = f"nested more than {MAX_DEPTH} deep"
+        elif isinstance(value, dict):
+            odd = [key for key in value if not isinstance(key, str) or _UNWRITABLE.search(key)]
+            wrong = f"key {odd[0]!r} should be a word" if odd else None
+            waiting += [((*path, key), item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [((*path, i), item) for i, item in enumerate(value)]
+        elif isinstance(value, str) and (found := _UNWRITABLE.search(value)):
+            wrong = f"should be text without control characters; got {found[0]!r}"
+        if wrong:
+            raise ScenarioError([Problem(path, wrong, document.place(path))])
 
 
 def plain(value: Any) -> Any:

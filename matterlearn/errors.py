@@ -13,6 +13,16 @@ from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 
+def one_line(text: object, most: int) -> str:
+    """Text that a terminal shows as one line: what is not printable is escaped, what is too long is cut.
+
+    >>> one_line("a\\nb" + "c" * 99, 10)
+    'a\\\\nbccc...'
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with a scenario.
 
@@ -28,8 +38,9 @@ class Problem(NamedTuple):
     place: str = ""
 
     def __str__(self) -> str:
-        dotted = ".".join(str(part) for part in self.path)
-        return ": ".join(part for part in (self.place, dotted, self.message) if part)
+        dotted = ".".join(one_line(part, 60) for part in self.path[:12])
+        parts = one_line(self.place, 300), one_line(dotted, 200), one_line(self.message, 1000)
+        return ": ".join(part for part in parts if part)
 
 
 class MatterlearnError(Exception):

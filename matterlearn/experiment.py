@@ -34,6 +34,11 @@ class Experiment:
     task: Any
     observables: tuple
 
+    def __repr__(self) -> str:
+        parts = {"system": self.system, "dynamics": self.dynamics, "task": self.task}
+        built = "\n".join(f"  {name:<9} {part!r}".replace("\n", "\n  ") for name, part in parts.items())
+        return f"Experiment: {self.scenario.title}\n{built}"
+
     @property
     def key(self):
         """Random key of the run."""

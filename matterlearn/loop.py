@@ -7,14 +7,13 @@ NaN and enlarges neighbour lists. A chunk whose lists overflowed is thrown away 
 import contextlib
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
+from matterlearn import progress
 from matterlearn.checkpoints import Store, join
 from matterlearn.errors import Interrupted, SimulationError
 
@@ -110,9 +109,8 @@ def run_stage(
         log("resumed", stage=stage.name, step=done)
     size = chunk_size(stage.total, stage.stride, chunk)
     pending, saved_at, clock, replays = [], done, time.monotonic(), 0
-    # Only a terminal gets a bar: in a file it would be thousands of lines.
-    bar = tqdm(total=stage.total, initial=done, desc=stage.name, unit=stage.unit, unit_scale=True, mininterval=0.5,
-               disable=quiet or not sys.stderr.isatty())  # fmt: skip
+    bar = progress.bar(total=stage.total, initial=done, desc=stage.name, unit=stage.unit, unit_scale=True,
+                       mininterval=0.5, quiet=quiet)  # fmt: skip
     with StopRequest() as stop, bar:
         while done < stage.total:
             count = min(size, stage.total - done)

@@ -62,12 +62,17 @@ class Drawing:
     caption: str
 
 
+def drawings(tree: xr.DataTree) -> tuple[Drawing, ...]:
+    """The figures that these results may have."""
+    return DRAWINGS
+
+
 def figures(tree: xr.DataTree, directory: str | Path) -> list[Path]:
     """Draws all that can be drawn into `directory`, one PNG each; returns their paths."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for drawing in DRAWINGS:
+    for drawing in drawings(tree):
         with style.look():
             figure = drawing.draw(tree)
         if figure is not None:

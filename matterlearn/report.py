@@ -1,16 +1,16 @@
 """One page about one run: verdicts, numbers, figures, the scenario and where it all came from.
 
-The page is a single file. Pictures are embedded, nothing is fetched, and it follows the reader's
-light or dark setting. Everything that came from a scenario is escaped.
+The page is a single file (`matterlearn.pages`); everything that came from a scenario is escaped. Pages of sweeps
+and of comparisons have tables of their own and are otherwise alike.
 
 Example:
-    >>> paragraphs("a < b\\n\\nand c")
-    '<p>a &lt; b</p>\\n<p>and c</p>'
+    >>> str(verdicts(xr.DataTree(), {}))
+    '<p class="soft">This scenario expects nothing.</p>'
 """
 
-import base64
 import json
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,40 +20,16 @@ import yaml
 
 from matterlearn import plots, results, snapshots
 from matterlearn.errors import MatterlearnError
+from matterlearn.pages import cell, document, paragraphs, picture_file, section, table
+
+__all__ = ["FIGURES", "MOVIE", "PAGE", "paragraphs", "table", "write", "write_tree"]
 
 FIGURES, MOVIE, PAGE = "figures", "movie.gif", "report.html"
 LARGEST_MOVIE = 6_000_000
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2329; --soft: #5a6572; --line: #d5dbe1;
-  --back: #ffffff; --card: #f5f7f9; --good: #00664a; --bad: #b00020; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaee; --soft: #a3afbb; --line: #3a444e;
-  --back: #14181c; --card: #1d2329; --good: #58d0a5; --bad: #ff8a80; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 62rem; background: var(--back);
-  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; text-wrap: balance; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
-.soft, figcaption { color: var(--soft); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; }
-th, td { text-align: left; padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-th { font-weight: 600; color: var(--soft); }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.pass { color: var(--good); font-weight: 700; }
-.fail { color: var(--bad); font-weight: 700; }
-figure { margin: 0 0 1.8rem; }
-figure img { display: block; max-width: 100%; background: #fff; border-radius: 6px;
-  border: 1px solid var(--line); padding: .5rem; }
-figcaption { margin-top: .4rem; font-size: .92rem; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .9rem;
-  overflow-x: auto; font: .85rem/1.45 ui-monospace, monospace; }
-"""
-
 
 def write(run_dir: str | Path) -> Path:
-    """Writes `report.html` into a run directory and returns its path.
+    """Writes `report.html` into the directory of a run, a sweep or a comparison and returns its path.
 
     Figures and the movie that are newer than the results are used; else they are drawn first.
 
@@ -61,34 +37,26 @@ def write(run_dir: str | Path) -> Path:
         MatterlearnError: if the directory holds no complete results.
     """
     run_dir = Path(run_dir)
-    tree = results.open(run_dir)
+    return write_tree(results.open(run_dir), run_dir / PAGE, run_dir)
+
+
+def write_tree(tree: xr.DataTree, page: Path, run_dir: Path | None = None) -> Path:
+    """Writes the page about these results, with the figures of their directory if they have one."""
     scenario = results.scenario_of(tree)
-    title = str(scenario.get("title") or tree.attrs.get("title") or run_dir.name)
+    title = str(scenario.get("title") or tree.attrs.get("title") or (run_dir or page).stem)
+    with tempfile.TemporaryDirectory() as spare:
+        pictures = _pictures(tree, run_dir) if run_dir else _drawn(tree, Path(spare))
     sections = [
         _head(title, scenario),
-        _section("Verdicts", _verdicts(tree, scenario.get("expect"))),
-        _section("Observables", _observables(tree)),
-        _section("Figures", _pictures(tree, run_dir)),
-        _section("Scenario", _scenario_text(run_dir, scenario)),
-        _section("Provenance", _provenance(tree)),
+        section("Verdicts", verdicts(tree, scenario.get("expect"))),
+        section("Observables", _observables(tree)),
+        section("Figures", pictures),
+        section("Scenario", _scenario_text(run_dir, scenario)),
+        section("Provenance", provenance(tree)),
     ]
-    page = run_dir / PAGE
-    page.write_text(_document(title, sections), encoding="utf-8")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(document(title, sections), encoding="utf-8")
     return page
-
-
-def _document(title: str, sections: Iterable[str]) -> str:
-    body = "\n".join(sections)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
 
 
 def _head(title: str, scenario: dict[str, Any]) -> str:
@@ -99,41 +67,23 @@ def _head(title: str, scenario: dict[str, Any]) -> str:
     return text
 
 
-def paragraphs(text: str) -> str:
-    """Plain text as HTML paragraphs, split at empty lines."""
-    blocks = [block.strip() for block in text.split("\n\n")]
-    return "\n".join(f"<p>{escape(block)}</p>" for block in blocks if block)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An HTML table; cells are taken as HTML, so escape what came from outside."""
-    top = "".join(f"<th>{name}</th>" for name in head)
-    body = "\n".join("<tr>" + "".join(row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table>\n<tr>{top}</tr>\n{body}\n</table></div>'
-
-
-def _cell(text: Any, kind: str = "") -> str:
-    return (
-        f'<td class="{kind}">{escape(str(text))}</td>' if kind else f"<td>{escape(str(text))}</td>"
-    )
-
-
-def _verdicts(tree: xr.DataTree, expect: dict[str, Any] | None) -> str:
+def verdicts(tree: xr.DataTree, expect: dict[str, Any] | None) -> str:
+    """Expectations held against the measurement, as a table."""
     if not expect:
         return '<p class="soft">This scenario expects nothing.</p>'
     try:
-        verdicts = results.judge(tree, expect)
+        judged = results.judge(tree, expect)
     except MatterlearnError as error:
         return f'<p class="fail">Not judged: {escape(str(error))}</p>'
     rows = [
         (
-            f'<td class="{"pass" if v.passed else "fail"}">{"PASS" if v.passed else "FAIL"}</td>',
-            _cell(v.name),
-            _cell(results.format_value(v.value, v.sem), "number"),
-            _cell(v.bound_text, "number"),
-            _cell(v.source),
+            cell("PASS" if v.passed else "FAIL", "pass" if v.passed else "fail"),
+            cell(v.name),
+            cell(results.format_value(v.value, v.sem), "number"),
+            cell(v.bound_text, "number"),
+            cell(v.source),
         )
-        for v in verdicts
+        for v in judged
     ]
     return table(("", "quantity", "measured", "expected", "source"), rows)
 
@@ -141,11 +91,11 @@ def _verdicts(tree: xr.DataTree, expect: dict[str, Any] | None) -> str:
 def _observables(tree: xr.DataTree) -> str:
     rows = [
         (
-            _cell(row.name),
-            _cell(row.value_text, "number"),
-            _cell("" if row.units == "1" else row.units),
-            _cell(row.replicas, "number"),
-            _cell(row.long_name),
+            cell(row.name),
+            cell(row.value_text, "number"),
+            cell("" if row.units == "1" else row.units),
+            cell(row.replicas, "number"),
+            cell(row.long_name),
         )
         for row in results.summary(tree)
     ]
@@ -153,14 +103,21 @@ def _observables(tree: xr.DataTree) -> str:
     return table(head, rows) if rows else ""
 
 
+def _drawn(tree: xr.DataTree, folder: Path) -> str:
+    captions = {drawing.name: drawing.caption for drawing in plots.drawings(tree)}
+    written = plots.figures(tree, folder)
+    return "\n".join(picture_file(path, captions.get(path.stem, path.stem)) for path in written)
+
+
 def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
     folder = run_dir / FIGURES
     if not _fresh(folder.glob("*.png"), run_dir):
         plots.figures(tree, folder)
+    captions = {drawing.name: drawing.caption for drawing in plots.drawings(tree)}
+    order = list(captions)
     drawn = sorted(folder.glob("*.png"))
-    order = list(plots.CAPTIONS)
     drawn.sort(key=lambda p: (order.index(p.stem) if p.stem in order else len(order), p.stem))
-    pictures = [_picture(path, plots.CAPTIONS.get(path.stem, path.stem)) for path in drawn]
+    pictures = [picture_file(path, captions.get(path.stem, path.stem)) for path in drawn]
     return "\n".join(_movie(tree, run_dir) + pictures)
 
 
@@ -169,7 +126,7 @@ def _movie(tree: xr.DataTree, run_dir: Path) -> list[str]:
     if not found and snapshots.painter_of(tree) and tree["trajectory"].sizes["frame"] > 1:
         found = snapshots.movie(tree, run_dir / MOVIE)[:1]
     fit = [path for path in found if path.stat().st_size <= LARGEST_MOVIE]
-    return [_picture(path, "The run, a few replicas side by side.") for path in fit]
+    return [picture_file(path, "The run, a few replicas side by side.") for path in fit]
 
 
 def _fresh(pictures: Iterable[Path], run_dir: Path) -> list[Path]:
@@ -178,17 +135,8 @@ def _fresh(pictures: Iterable[Path], run_dir: Path) -> list[Path]:
     return [path for path in pictures if path.stat().st_mtime_ns >= written]
 
 
-def _picture(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    kind = path.suffix.removeprefix(".")
-    return (
-        f'<figure><img alt="{escape(path.stem)}" src="data:image/{kind};base64,{data}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _scenario_text(run_dir: Path, scenario: dict[str, Any]) -> str:
-    file = run_dir / "scenario.yaml"
+def _scenario_text(run_dir: Path | None, scenario: dict[str, Any]) -> str:
+    file = run_dir / "scenario.yaml" if run_dir else Path()
     if file.is_file():
         text = file.read_text(encoding="utf-8")
     else:
@@ -196,9 +144,10 @@ def _scenario_text(run_dir: Path, scenario: dict[str, Any]) -> str:
     return f"<pre>{escape(text)}</pre>"
 
 
-def _provenance(tree: xr.DataTree) -> str:
+def provenance(tree: xr.DataTree) -> str:
+    """Where, when and with what the results were made, as a table."""
     record = json.loads(tree.attrs.get("matterlearn_provenance", "{}"))
     versions = record.pop("versions", {})
     entries = record | {f"{name} version": version for name, version in versions.items()}
-    rows = [(_cell(key.replace("_", " ")), _cell(value)) for key, value in entries.items()]
+    rows = [(cell(key.replace("_", " ")), cell(value)) for key, value in entries.items()]
     return table(("entry", "value"), rows) if rows else ""

@@ -30,7 +30,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import import_module, metadata
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,12 @@ from matterlearn.verdicts import (
 )
 
 __all__ = [
-    "FILE_NAME", "Group", "Row", "Variable", "Verdict", "cross_overlap", "cued_overlap",
+    "FILE_NAME", "STORE_NAME", "Group", "Row", "Variable", "Verdict", "cross_overlap", "cued_overlap",
     "format_value", "judge",
     "open", "provenance", "reduce", "save", "scenario_of", "summary", "table", "to_tree",
 ]  # fmt: skip
 
-FILE_NAME = "results.nc"
+FILE_NAME, STORE_NAME = "results.nc", "results.zarr"
 PACKAGES = ("jax", "jaxlib", "jax-md", "equinox", "optax", "numpy", "xarray", "matterlearn")
 STEP_ATTRS = {"units": "1", "long_name": "dynamics step"}
 COMPRESS_FROM_BYTES = 1 << 16
@@ -310,22 +310,42 @@ def _encoding(tree: xr.DataTree) -> dict[str, dict[str, Any]]:
 
 
 def open(path: str | os.PathLike) -> xr.DataTree:  # noqa: A001
-    """Reads a results file, or the one in a run directory, into memory.
+    """Reads a results file, or the one in a run directory, into memory; a Zarr store of a large sweep lazily.
 
     Raises:
         InputError: if there is no such file, or it was not written to the end.
     """
     path = Path(path)
+    store = path if path.suffix == ".zarr" else path / STORE_NAME
+    if store.is_dir() and not (path / FILE_NAME).exists():
+        return _stored(store)
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
         raise InputError(_why_missing(path, file))
     try:
         with xr.open_datatree(file, engine="h5netcdf") as tree:
-            return tree.load()
+            tree.load()
+            tree.encoding["source"] = str(file)  # where `tree.ml` finds the rest of the run
+            return tree
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{file}: not a complete results file ({error}); was the copy or the run interrupted?"
         ) from error
+
+
+def _stored(store: Path) -> xr.DataTree:
+    try:
+        tree = xr.open_datatree(store, engine="zarr", chunks={})
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{store}: not a complete results store ({error}); start the sweep again") from error
+    tree.encoding["source"] = str(store)
+    return tree
+
+
+@xr.register_datatree_accessor("ml")
+def _accessor(tree: xr.DataTree):
+    """`tree.ml`: see `matterlearn.accessor`, which is imported when it is asked for."""
+    return import_module("matterlearn.accessor").Accessor(tree)
 
 
 def _why_missing(path: Path, file: Path) -> str:

@@ -37,7 +37,9 @@ from matterlearn.errors import InputError, Problem, ScenarioError, did_you_mean
 from matterlearn.kinds import FAMILIES, config_class, kinds
 from matterlearn.sections import REDUCTIONS, Design, Expected, Learning, Run, Term, kind_of
 from matterlearn.spec import Spec
+from matterlearn.summaries import describe
 
+MOST_VARIANTS = 256
 VariantName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\w[\w .+-]*$")]
 
 
@@ -55,7 +57,7 @@ class Scenario(Spec):
     observe: tuple[kind_of("observables"), ...] = ()
     run: Run
     variants: dict[VariantName, dict[str, Any]] = Field(
-        default={}, description="name → {path: value}: run once for each, with results side by side"
+        default={}, max_length=MOST_VARIANTS, description="name → {path: value}: run once for each, with results side by side"
     )
     expect: dict[str, Expected] = {}
 
@@ -83,8 +85,13 @@ class Scenario(Spec):
         names |= {f"{name}_before" for name in names} if self.design is not None else set()
         for name in self.variants:
             with contextlib.suppress(ScenarioError):  # what is wrong with a variant is said elsewhere
-                names |= variant(self, name).variables
+                names |= _validated(_changed(self, name), real=False).variables
         return names
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    __str__ = __repr__
 
     def realise(self) -> "Scenario":
         """The same content with classes that can be built; imports jax."""
@@ -110,8 +117,9 @@ def load(
     if not isinstance(document.data, dict):
         message = "should be a mapping with title, system, dynamics, run, ..."
         raise ScenarioError([Problem((), message, document.name)])
+    documents.refuse_absurd(document)
     scenario = _validated(document, real=False)
-    found = list(dict.fromkeys(_cross_checks(scenario)))
+    found = _too_long(scenario) or list(dict.fromkeys(_cross_checks(scenario)))
     for name in scenario.variants:
         found += _variant_problems(scenario, name)
     if len({folder(name) for name in scenario.variants}) < len(scenario.variants):
@@ -128,12 +136,30 @@ def variant(scenario: Scenario, name: str) -> Scenario:
     Raises:
         ScenarioError: with every problem that the variant has.
     """
+    return load(_changed(scenario, name).data)
+
+
+def _changed(scenario: Scenario, name: str) -> documents.Document:
+    """What a variant changes, put into the scenario."""
     data = resolve(scenario)
     changes = data.pop("variants")[name]
+    if inner := [path for path in changes if path.partition(".")[0] in ("variants", "expect")]:
+        raise ScenarioError([Problem((), f"{inner[0]} cannot differ between variants")])
     document = documents.Document("", data | {"title": f"{scenario.title} · {name}"[:300], "expect": {}})
     for path, value in changes.items():
         document = documents.assign(document, tuple(path.split(".")), value, f"variants.{name}")
-    return load(document.data)
+    return document
+
+
+def _too_long(scenario: Scenario) -> list[Problem]:
+    """With all defaults filled in, a scenario must still be one that can be written and read again."""
+    data = resolve(scenario)
+    if len(json.dumps(data)) > documents.MAX_BYTES // 16:  # rare: only then is it written to see
+        try:
+            documents.parse(dump(scenario))
+        except ScenarioError as error:
+            return [Problem((), f"with all defaults written out, {problem.message}") for problem in error.problems]
+    return []
 
 
 def folder(name: str) -> str:
@@ -317,6 +343,7 @@ def _unknown_variants(scenario: Scenario, expected) -> list[str]:
 
 
 def _expectation_checks(scenario: Scenario) -> Iterable[Problem]:
+    known_variables = scenario.variables if scenario.expect else set()
     for name, expected in scenario.expect.items():
         variable, reduction = split_expectation(name)
         if isinstance(expected, str):
@@ -327,12 +354,12 @@ def _expectation_checks(scenario: Scenario) -> Iterable[Problem]:
         elif unknown := _unknown_variants(scenario, expected):
             hint = did_you_mean(unknown[0], scenario.variants)
             yield Problem(("expect", name), f"there is no variant {unknown[0]!r}{hint}")
-        elif name in scenario.variables:
+        elif name in known_variables:
             continue
         elif reduction not in REDUCTIONS:
             known = [f"{variable or name}_{each}" for each in REDUCTIONS]
             message = f"should end in a reduction over steps{did_you_mean(name, known)}"
             yield Problem(("expect", name), message)
-        elif variable not in scenario.variables:
-            hint = did_you_mean(variable, scenario.variables)
+        elif variable not in known_variables:
+            hint = did_you_mean(variable, known_variables)
             yield Problem(("expect", name), f"{variable!r} is not observed{hint}")

@@ -14,6 +14,7 @@ Example:
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 # pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 
+import io
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, YELLOW, WRONG, SHARED = "#56B4E9", "#C7B800", "#D40000", "#8C8C8C"
 MEMORY_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
-DOTS_PER_INCH = 150
+DOTS_PER_INCH, SCREEN = 150, 80
 LONGEST_LINE = 30
 
 RC: Mapping[str, Any] = {
@@ -73,11 +74,26 @@ def look() -> Iterator[None]:
         yield
 
 
+class Picture(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, SCREEN)
+
+
 def new_figure(columns: int = 1, rows: int = 1, width: float = 6.0, height: float = 4.0) -> Figure:
     """An empty figure with room for `columns` × `rows` panels, each width × height inches."""
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Picture(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def png(figure: Figure, dots: int = DOTS_PER_INCH) -> bytes:
+    """The figure as PNG, at so many dots per inch."""
+    file = io.BytesIO()
+    with look():
+        figure.savefig(file, dpi=dots, format="png")
+    return file.getvalue()
 
 
 def write(figure: Figure, path: Path) -> Path:
