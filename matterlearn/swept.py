@@ -2,19 +2,21 @@
 
 Every number that all points have gets one leading dimension per axis of the grid; what points have at other steps is
 put on the union of them; a point that is missing or failed is NaN. What cannot be put in one array (frames of
-trajectories, weights of networks of different size, more than a million numbers) stays in the points' own files, and
-the attribute ``matterlearn_elsewhere`` of the root names it.
+trajectories, couplings while they were learned, weights of networks of different size) stays in the points' own files,
+and the attribute ``matterlearn_elsewhere`` of the root names it.
 
 Example:
     >>> from matterlearn.grids import Axis
     >>> one = xr.DataTree(xr.Dataset({"energy": ("step", [1.0, 2.0])}, {"step": [0, 10]}))
-    >>> tree = joined({(0,): one, (2,): one}.items, [Axis("dynamics.kT", (0.5, 1.0, 2.0))], {})
+    >>> found = {(0,): one, (2,): one}.items
+    >>> tree = joined(found, plan(found), [Axis("dynamics.kT", (0.5, 1.0, 2.0))], {})
     >>> tree["energy"].isel(step=1).values.tolist(), tree["kT"].values.tolist()
     ([2.0, nan, 2.0], [0.5, 1.0, 2.0])
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +25,9 @@ import xarray as xr
 
 from matterlearn import documents
 from matterlearn.grids import Axis, names
+from matterlearn.variants import MOST_NUMBERS, of_couplings
 
-MOST_NUMBERS = 1_000_000  # of one variable at one point
+ELSEWHERE = "matterlearn_elsewhere"
 HEAVY = ("/trajectory", "/trajectory_before")
 LARGE = 1 << 28  # bytes from which on a tree is kept in a Zarr store, which need not fit in memory
 
@@ -50,43 +53,57 @@ Found = Callable[[], Iterable[tuple[tuple[int, ...], xr.DataTree]]]  # the finis
 
 
 def plan(found: Found) -> Plan:
-    """Reads all points once and says what they have in common."""
+    """Reads all points, as :func:`light` left them, and says what they have in common."""
     labels: dict[str, dict[str, xr.DataArray]] = {}
     slots: dict[str, dict[str, Slot]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    out, total = set(), 0
+    elsewhere: set[str] = set()
     for _, tree in found():
-        total += 1
+        elsewhere |= set(json.loads(tree.attrs.get(ELSEWHERE, "[]")))
         for group, node in _nodes(tree):
-            mine = labels.setdefault(group, {})
-            for dim in node.dims:
+            mine, known = labels.setdefault(group, {}), slots.setdefault(group, {})
+            for dim in map(str, node.dims):
                 if dim in node.coords:
-                    mine[str(dim)] = _united(mine.get(str(dim)), node[dim])
+                    mine[dim] = _united(mine.get(dim), node[dim].reset_coords(drop=True))
             for name, array in node.variables.items():
-                if name in node.dims:
-                    continue
-                slot = _slot(node, str(name), array)
-                known = slots.setdefault(group, {}).setdefault(str(name), slot)
-                counts[group, str(name)] = counts.get((group, str(name)), 0) + 1
-                if not _fits(array) or not _alike(known, slot, mine):
-                    out.add((group, str(name)))
-    for group, name in [key for key, count in counts.items() if count < total and slots[key[0]][key[1]].is_coordinate]:
-        out.add((group, name))
-    kept = {group: {n: s for n, s in each.items() if (group, n) not in out} for group, each in slots.items()}
-    return Plan(labels, kept, tuple(sorted(f"{group.rstrip('/')}/{name}" for group, name in out)))
+                slot = Slot(tuple(map(str, array.dims)), array.shape, dict(array.attrs), name in node.coords)
+                if name not in node.dims and not _alike(known.setdefault(str(name), slot), slot, mine):
+                    elsewhere.add(f"{group.rstrip('/')}/{name}")
+    kept = {
+        group: {name: slot for name, slot in each.items() if f"{group.rstrip('/')}/{name}" not in elsewhere}
+        for group, each in slots.items()
+    }
+    return Plan(labels, kept, tuple(sorted(elsewhere)))
 
 
-def joined(found: Found, wide: Sequence[Axis], attrs: Mapping[str, Any], store: Path | None = None) -> xr.DataTree:
-    """One tree of all points; in a Zarr store, opened lazily, if ``store`` is given."""
-    layout = plan(found)
-    taken = {name for group in layout.slots.values() for name in group} | {d for g in layout.labels.values() for d in g}
-    swept = names(wide, taken)
-    tree = _blank(layout, wide, swept, attrs, lazy=store is not None)
-    if store is not None:
-        return _through(store, tree, found, layout)
-    arrays = {(group, name): tree[group][name].values for group, each in layout.slots.items() for name in each}
-    _fill(arrays, found, layout)
-    return tree
+def joined(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str, Any]) -> xr.DataTree:
+    """One tree of all points, in memory."""
+    tree = _blank(layout, wide, attrs, np.full)
+    _fill({(g, n): tree[g][n].values for g, each in layout.slots.items() for n in each}, found, layout)
+    return tree.map_over_datasets(partial(_labelled_once, len(wide)))
+
+
+def stored(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str, Any], store: Path) -> None:
+    """The same in a new Zarr store, point by point, so that memory holds one point at a time."""
+    import dask.array
+    import zarr
+
+    swept = len(wide)
+    blank = lambda shape, value: dask.array.full(shape, value, chunks=_chunks(shape, swept))  # noqa: E731
+    tree = _blank(layout, wide, attrs, blank)
+    tree.to_zarr(store, mode="w", compute=False, consolidated=False)  # pyright: ignore[reportCallIssue]
+    root = zarr.open_group(store, mode="r+")
+    _fill({(g, n): root[f"{g}/{n}".strip("/")] for g, each in layout.slots.items() for n in each}, found, layout)
+    zarr.consolidate_metadata(store)
+
+
+def _labelled_once(swept: int, node: xr.Dataset) -> xr.Dataset:
+    """Labels that are the same at all points, such as how replicas were cued, need no swept dimensions."""
+    for name in [name for name, label in node.coords.items() if name not in node.dims and label.ndim >= swept]:
+        values = node[name].values.reshape(-1, *node[name].shape[swept:])
+        known = [one for one in values if not np.all(np.isnan(one))]  # a point that is missing has no labels
+        if known and all(np.array_equal(one, known[0], equal_nan=True) for one in known):
+            node = node.assign_coords({name: (node[name].dims[swept:], known[0], node[name].attrs)})
+    return node
 
 
 def bytes_of(layout: Plan, points: int) -> int:
@@ -94,17 +111,26 @@ def bytes_of(layout: Plan, points: int) -> int:
     return 8 * points * sum(int(np.prod(s.shape)) for each in layout.slots.values() for s in each.values())
 
 
+def light(tree: xr.DataTree) -> xr.DataTree:
+    """The part of a point's results that can be joined; an attribute of the root names the rest."""
+    nodes, rest = {}, [path for path in HEAVY if path in tree.groups]
+    for group, node in _nodes(tree):
+        if group in HEAVY:
+            continue
+        heavy = [n for n, array in node.variables.items() if n not in node.dims and not _fits(str(n), array)]
+        nodes[group] = node.drop_vars(heavy)
+        rest += [f"{group.rstrip('/')}/{name}" for name in heavy]
+    nodes["/"] = nodes["/"].assign_attrs({ELSEWHERE: json.dumps(rest)})
+    return xr.DataTree.from_dict(nodes)
+
+
 def _nodes(tree: xr.DataTree):
-    """Groups that can be joined, parents first."""
-    return [(node.path, node.to_dataset(inherit=False)) for node in tree.subtree if node.path not in HEAVY]
+    """Groups, parents first."""
+    return [(node.path, node.to_dataset(inherit=False)) for node in tree.subtree]
 
 
-def _slot(node: xr.Dataset, name: str, array) -> Slot:
-    return Slot(tuple(map(str, array.dims)), array.shape, dict(array.attrs), name in node.coords)
-
-
-def _fits(array) -> bool:
-    return array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS
+def _fits(name: str, array: xr.Variable) -> bool:
+    return array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS and not of_couplings(name, array)
 
 
 def _alike(known: Slot, slot: Slot, labelled) -> bool:
@@ -128,26 +154,21 @@ def _shape(layout: Plan, group: str, slot: Slot) -> tuple[int, ...]:
     return tuple(sizes.get(dim, length) for dim, length in zip(slot.dims, slot.shape, strict=True))
 
 
-def _blank(layout: Plan, wide, swept: list[str], attrs, *, lazy: bool) -> xr.DataTree:
+def _blank(layout: Plan, wide: Sequence[Axis], attrs: Mapping[str, Any], full: Callable) -> xr.DataTree:
     """The tree with NaN in it; root attributes say which axis is which path."""
-    lengths = tuple(len(one.values) for one in wide)
-    if lazy:
-        import dask.array
-
-        empty = lambda shape: dask.array.full(shape, np.nan, chunks=_chunks(shape, len(lengths)))  # noqa: E731
-    else:
-        empty = lambda shape: np.full(shape, np.nan)  # noqa: E731
+    taken = {name for each in (*layout.slots.values(), *layout.labels.values()) for name in each}
+    swept, lengths = names(wide, taken), tuple(len(one.values) for one in wide)
     nodes = {}
     for group, slots in layout.slots.items():
         variables = {
-            name: ((*swept, *slot.dims), empty((*lengths, *_shape(layout, group, slot))), slot.attrs)
+            name: ((*swept, *slot.dims), full((*lengths, *_shape(layout, group, slot)), np.nan), slot.attrs)
             for name, slot in slots.items()
         }
         node = xr.Dataset(variables, layout.labels.get(group, {}))
         nodes[group] = node.set_coords([name for name, slot in slots.items() if slot.is_coordinate])
     root = nodes.get("/", xr.Dataset()).assign_coords(dict(zip(swept, map(_coordinate, wide, swept), strict=True)))
     paths = {name: one.path for name, one in zip(swept, wide, strict=True)}
-    words = {"matterlearn_sweep": json.dumps(paths), "matterlearn_elsewhere": json.dumps(layout.elsewhere)}
+    words = {"matterlearn_sweep": json.dumps(paths), ELSEWHERE: json.dumps(layout.elsewhere)}
     return xr.DataTree.from_dict({**nodes, "/": root.assign_attrs({**attrs, **words})})
 
 
@@ -197,15 +218,3 @@ def _put(target, index, array: xr.DataArray, places) -> None:
         array.values
     )
     target[index] = block
-
-
-def _through(store: Path, tree: xr.DataTree, found: Found, layout: Plan) -> xr.DataTree:
-    """Written to a new Zarr store point by point, so that memory holds one point at a time."""
-    import zarr
-
-    tree.to_zarr(store, mode="w", compute=False, consolidated=False)  # pyright: ignore[reportCallIssue]
-    root = zarr.open_group(store, mode="r+")
-    arrays = {(g, n): root[f"{g}/{n}".strip("/")] for g, each in layout.slots.items() for n in each}
-    _fill(arrays, found, layout)
-    zarr.consolidate_metadata(store)
-    return xr.open_datatree(store, engine="zarr")

@@ -82,14 +82,14 @@ def _comparable(nodes: Iterable[xr.Dataset]) -> list[xr.Dataset]:
     return [node.drop_dims(ragged & set(node.dims)) for node in light]
 
 
-def _coupling(name: str, array: xr.DataArray) -> bool:
-    """Whether these are couplings, or moments of them, recorded while learning."""
+def of_couplings(name: str, array: xr.DataArray | xr.Variable) -> bool:
+    """Whether these are couplings, or moments of them, recorded while learning: too much to hold side by side."""
     return "update" in array.dims and array.ndim > 1 and (name.startswith("couplings") or "_moment" in name)
 
 
 def _light(node: xr.Dataset) -> xr.Dataset:
     """Numbers that can be compared; integers become real, so that what is missing can be NaN."""
     numbers = [name for name, array in node.data_vars.items() if array.dtype.kind in "fiub"]
-    kept = [name for name in numbers if node[name].size <= MOST_NUMBERS and not _coupling(str(name), node[name])]
+    kept = [name for name in numbers if node[name].size <= MOST_NUMBERS and not of_couplings(str(name), node[name])]
     light = node[kept].drop_vars([n for n, c in node.coords.items() if n not in c.dims and n != "cue"])
     return light.map(lambda array: array.astype(np.float64), keep_attrs=True)
