@@ -155,10 +155,11 @@ def _tell(result) -> None:
 def sweep(
     scenario: Source,
     assignments: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUES", help="As in run.seed=0:64, dynamics.kT=0.2:2.0:19, a=1,2,3.")
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUES", help="As in run.seed=0:64, dynamics.kT=0.2:2.0:19, a=1,2,3."),
     ],
     out: Annotated[Path | None, typer.Option(help="Directory of the sweep [default: runs/NAME-sweep-HASH].")] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Dask cluster, tcp://host:8786.")] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster, tcp://host:8786.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes of this machine; 0: this one alone.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Points that are computed together at most.")] = 16,
     device: Where = None,
