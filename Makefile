@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3.13 python3.12 python3.11 python3 python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help setup demo test test-all lint types validate bench clean
+.PHONY: help setup demo test test-all lint types validate docs gallery bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -28,7 +28,7 @@ $(READY): pyproject.toml .ci/constraints.txt
 	fi; \
 	[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || { echo "Creating $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); }
 	@echo "Installing matterlearn and what it needs into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install -qq --constraint .ci/constraints.txt --editable ".[test,dev]"
+	@$(BIN)/python -m pip install -qq --constraint .ci/constraints.txt --editable ".[test,dev,docs]"
 	@touch $@
 
 demo: $(READY)  ## a mixture learns two structures and recalls them; writes runs/demo
@@ -55,6 +55,13 @@ types: $(READY)  ## static types
 validate: $(READY)  ## check every scenario without running it
 	@$(BIN)/matterlearn validate scenarios/*.yaml
 
+docs: $(READY)  ## the documentation site, every notebook executed; docs/_build/html/index.html
+	@$(BIN)/python -m sphinx -W --keep-going --nitpicky -q -b html docs docs/_build/html
+	@echo "docs: $(CURDIR)/docs/_build/html/index.html"
+
+gallery: $(READY)  ## figures of finished runs for the gallery: make gallery RUNS="runs /data/runs"
+	@$(BIN)/python docs/make_gallery.py $(or $(RUNS),runs)
+
 bench: $(READY)  ## measure speed
 	@$(BIN)/python docs/benchmarks/particles_speed.py
 	@$(BIN)/python docs/benchmarks/lattice_speed.py
@@ -64,5 +71,5 @@ bench: $(READY)  ## measure speed
 	@$(BIN)/python docs/benchmarks/message_passing.py
 
 clean:  ## remove .venv, caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) docs/_build docs/api .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""Pages that are made, not written: the API, the gallery, the kinds, the equations. Only what changes is written."""
+
+import re
+from pathlib import Path
+
+import api
+import equations
+import gallery
+import kinds_page
+
+
+def write(docs: Path) -> None:
+    """All generated pages below docs."""
+    keys = bibliography(docs)
+    pages = {f"api/{name}.rst": text for name, text in api.pages(docs.parent / "matterlearn", keys).items()}
+    pages |= {f"gallery/{name}.md": text for name, text in gallery.pages(docs, keys).items()}
+    pages |= {"kinds.md": kinds_page.page(), "equations.md": equations.page(docs / "equations.yaml")}
+    for name, text in pages.items():
+        file = docs / name
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    for folder, ending in (("api", "rst"), ("gallery", "md")):
+        for file in (docs / folder).glob(f"*.{ending}"):
+            if f"{folder}/{file.name}" not in pages:
+                file.unlink()
+
+
+def bibliography(docs: Path) -> set[str]:
+    """Keys of docs/references.bib."""
+    return set(re.findall(r"^@\w+\{([^,\s]+),", (docs / "references.bib").read_text(encoding="utf-8"), re.M))
