@@ -26,9 +26,9 @@ LOOKS = {  # of each method: words, colour, marker
 
 
 def inversion(tree: xr.DataTree) -> Figure | None:
-    """One panel; None where no teacher was asked."""
+    """One panel; None where no teacher was asked, or where several were, as in a sweep."""
     root = tree.to_dataset(inherit=False)
-    if "sample_number" not in root or "error_bound" not in root:
+    if "sample_number" not in root or "error_bound" not in root or root["error_bound"].ndim > 1:
         return None
     samples = root["sample_number"].values
     figure = style.new_figure(1, 1, 8.4, 5.0)
