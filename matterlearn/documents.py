@@ -220,7 +220,7 @@ def refuse_absurd(document: Document) -> None:
             wrong = f"nested more than {MAX_DEPTH} deep"
         elif isinstance(value, dict):
             odd = [key for key in value if not isinstance(key, str) or _UNWRITABLE.search(key)]
-            wrong = f"key {odd[0]!r} should be a word" if odd else None
+            wrong = f"keys should be words without control characters; one is {str(odd[0])[:60]!r}" if odd else None
             waiting += [((*path, key), item) for key, item in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [((*path, i), item) for i, item in enumerate(value)]

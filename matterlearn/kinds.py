@@ -77,8 +77,13 @@ def kinds(family: str) -> list[str]:
     if family not in FAMILIES:
         raise InputError(f"unknown family {family!r}{did_you_mean(family, FAMILIES)}")
     folder = Path(__file__).parent / family
-    found = pkgutil.iter_modules([str(folder)])
-    return sorted(module.name for module in found if not module.name.startswith("_"))
+    return list(_modules(str(folder), folder.stat().st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=32)
+def _modules(folder: str, _mtime: int) -> tuple[str, ...]:
+    found = pkgutil.iter_modules([folder])
+    return tuple(sorted(module.name for module in found if not module.name.startswith("_")))
 
 
 def config_class(family: str, kind: str) -> type:

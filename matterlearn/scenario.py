@@ -39,7 +39,7 @@ from matterlearn.sections import REDUCTIONS, Design, Expected, Learning, Run, Te
 from matterlearn.spec import Spec
 from matterlearn.summaries import describe
 
-MOST_VARIANTS = 256
+MOST_VARIANTS = MOST_OBSERVED = 256
 VariantName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^\w[\w .+-]*$")]
 
 
@@ -54,7 +54,7 @@ class Scenario(Spec):
     task: kind_of("tasks") | None = None
     learning: Learning | None = None
     design: Design | None = None
-    observe: tuple[kind_of("observables"), ...] = ()
+    observe: tuple[kind_of("observables"), ...] = Field(default=(), max_length=MOST_OBSERVED)
     run: Run
     variants: dict[VariantName, dict[str, Any]] = Field(
         default={}, max_length=MOST_VARIANTS, description="name → {path: value}: run once for each, with results side by side"
@@ -284,10 +284,17 @@ def _document(source) -> documents.Document:
     if isinstance(source, Scenario):
         return documents.Document("", resolve(source))
     if isinstance(source, dict):
-        return documents.Document("", documents.plain(source))
+        return documents.Document("", _plain(source))
     if isinstance(source, str) and ("\n" in source or ": " in source):
         return documents.parse(source)
     return documents.read(find(source))
+
+
+def _plain(source: dict) -> dict:
+    try:
+        return documents.plain(source)
+    except RecursionError:
+        raise ScenarioError([Problem((), "nested too deeply, or without end")]) from None
 
 
 def _validated(document, *, real: bool) -> Scenario:

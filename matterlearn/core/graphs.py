@@ -29,6 +29,7 @@ Example:
     [[0, 1], [0, 2], [1, 3], [2, 3]]
 """
 
+import math
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -38,7 +39,8 @@ from pydantic import Field, model_validator
 
 from matterlearn.spec import Spec
 
-MOST_NODES = 10**6
+MOST_NODES, MOST_EDGES = 10**5, 2 * 10**5  # networkx takes seconds and hundreds of megabytes beyond
+MOST_PAIRS = 10**7  # of nodes, where each pair is drawn
 NAMED = (
     "bull", "chvatal", "cubical", "davis_southern_women", "desargues", "diamond", "dodecahedral",
     "florentine_families", "frucht", "heawood", "house", "icosahedral", "karate_club", "krackhardt_kite",
@@ -89,7 +91,7 @@ class Graph(Spec):
     periodic: bool = Field(default=False, description="whether opposite sides are joined")
     layers: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each layer")
     degree: int | None = Field(
-        default=None, ge=1, description="neighbours of a node, on average where blocks are joined; branches of a tree"
+        default=None, ge=1, le=MOST_NODES, description="neighbours of a node, on average where blocks are joined; branches of a tree"
     )
     blocks: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each block")
     signal: float | None = Field(
@@ -117,7 +119,7 @@ class Graph(Spec):
             if getattr(self, name) != type(self).model_fields[name].default:
                 known = ", ".join(needs + takes)
                 raise ValueError(f"{name} means nothing to a graph of kind {self.kind!r}, which takes {known}")
-        complaint = CHECKS.get(self.kind, lambda spec: "")(self)
+        complaint = CHECKS.get(self.kind, lambda spec: "")(self) or _crowd_complaint(self)
         if complaint:
             raise ValueError(complaint)
         return self
@@ -125,16 +127,16 @@ class Graph(Spec):
     @property
     def node_count(self) -> int:
         """Number of nodes, without drawing a random graph."""
-        return self.nodes or sum(self.blocks or ()) or len(_drawn(self))
+        return self.nodes or sum(self.blocks or ()) or len(self.network)
 
     @property
     def network(self) -> Any:
-        """What :meth:`build` gives, for checks of a scenario, where nothing can be built."""
-        return _drawn(self)
+        """What :meth:`build` gives, but frozen, for checks of a scenario, where nothing can be built."""
+        return _made(self.model_dump_json())
 
     def build(self) -> Any:
         """The ``networkx.Graph``: nodes 0 … N−1, weights only if they count, attribute ``pos`` if it has places."""
-        return self.network
+        return self.network.copy()
 
 
 def edge_array(graph: Any) -> Int[np.ndarray, "edge 2"]:
@@ -211,10 +213,6 @@ def _sorted_edges(graph) -> list[tuple[int, int]]:
     return sorted((min(edge), max(edge)) for edge in graph.edges)
 
 
-def _drawn(spec: Graph) -> Any:
-    return _made(spec.model_dump_json()).copy()
-
-
 @lru_cache(maxsize=4)  # one scenario's graph is asked for by many checks
 def _made(text: str) -> Any:
     import networkx
@@ -225,7 +223,7 @@ def _made(text: str) -> Any:
     if not spec.weighted:
         for *_, attributes in graph.edges(data=True):
             attributes.pop("weight", None)
-    return graph
+    return networkx.freeze(graph)
 
 
 def _grid(nx, spec):
@@ -300,6 +298,27 @@ def _triangular_complaint(spec) -> str:
     if spec.periodic and (spec.shape[0] < 3 or spec.shape[1] < 5):
         return "a periodic triangular lattice needs a shape of [3, 5] or more"
     return _size_complaint(spec)
+
+
+def _crowd_complaint(spec) -> str:
+    """What would take too long to draw."""
+    n, degree = float(spec.nodes or sum(spec.blocks or ()) or sum(spec.layers or ())), spec.degree or 0
+    pairs = n * (n - 1) / 2
+    expected = {
+        "complete": pairs,
+        "grid": len(spec.shape or ()) * np.prod(spec.shape or 0, dtype=float),
+        "triangular": 3 * np.prod(spec.shape or 0, dtype=float),
+        "layered": sum(float(a) * b for a, b in zip(spec.layers or (), (spec.layers or ())[1:], strict=False)),
+        "balanced_tree": float(degree) ** (spec.height or 0) + n,
+        "erdos_renyi": pairs * (spec.probability or 0),
+        "random_geometric": pairs * min(1.0, 4 * min(spec.radius or 0, 1.0) ** spec.dimension),
+        "edges": n,
+    }.get(spec.kind, n * max(degree, 2) / 2)
+    if expected > MOST_EDGES:
+        return f"about {expected:.2g} edges; at most {MOST_EDGES}"
+    if spec.kind in ("erdos_renyi", "stochastic_blocks") and pairs > MOST_PAIRS:
+        return f"{n:g} nodes; at most {math.isqrt(2 * MOST_PAIRS)} where each pair of them is drawn"
+    return ""
 
 
 def _size_complaint(spec) -> str:
