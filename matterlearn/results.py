@@ -335,7 +335,7 @@ def open(path: str | os.PathLike) -> xr.DataTree:  # noqa: A001
 
 def _stored(store: Path) -> xr.DataTree:
     try:
-        tree = xr.open_datatree(store, engine="zarr", chunks={})
+        tree = xr.open_datatree(store, engine="zarr", chunks={}, consolidated=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{store}: not a complete results store ({error}); start the sweep again") from error
     tree.encoding["source"] = str(store)

@@ -93,7 +93,6 @@ def stored(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str,
     tree.to_zarr(store, mode="w", compute=False, consolidated=False)  # pyright: ignore[reportCallIssue]
     root = zarr.open_group(store, mode="r+")
     _fill({(g, n): root[f"{g}/{n}".strip("/")] for g, each in layout.slots.items() for n in each}, found, layout)
-    zarr.consolidate_metadata(store)
 
 
 def _labelled_once(swept: int, node: xr.Dataset) -> xr.Dataset:
