@@ -8,6 +8,7 @@ its folder.
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from matterlearn.assemble import Records
 from matterlearn.checkpoints import Store
 from matterlearn.errors import MatterlearnError, SimulationError
 from matterlearn.experiment import Experiment, build
+from matterlearn.kinds import allow
 from matterlearn.loop import Log, run_stage
 from matterlearn.results import provenance
 from matterlearn.run import compute, configure
@@ -35,7 +37,9 @@ class Outcome(NamedTuple):
     failure: str | None = None
 
 
-def run_batch(scenarios: Sequence[dict], place: str, *, precision: str, device: str | None) -> list[Outcome]:
+def run_batch(
+    scenarios: Sequence[dict], place: str, *, precision: str, device: str | None, trusted: Sequence[str] = ()
+) -> list[Outcome]:
     """Results of the points of a batch, in their order.
 
     Args:
@@ -45,7 +49,12 @@ def run_batch(scenarios: Sequence[dict], place: str, *, precision: str, device: 
         precision: ``"f32"`` or ``"f64"``.
         device: ``"cpu"``, ``"gpu"`` or whatever jax finds. A process of a sweep computes on one CPU core: others have
             processes of their own.
+        trusted: packages whose kinds may be used; they are found where this machine keeps packages, or in the folder
+            in which the process was started.
     """
+    if trusted:
+        allow(*trusted)
+        sys.path += [os.getcwd()] * (os.getcwd() not in sys.path)
     configure(device, precision, cpu_devices=1)
     points = [load(data) for data in scenarios]
     with _held(Path(place)) as directory:

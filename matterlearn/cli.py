@@ -1,4 +1,5 @@
-"""The command line: run, design, sweep, validate, list, new, schema, report, cite, doctor.
+"""The command line: run, design, sweep, validate, list, new, schema, report, compare, cite,
+doctor.
 
 Exit codes: 0 all is well, 1 the simulation or an expectation failed, 2 the input is wrong,
 130 stopped with Ctrl-C after a checkpoint. Nothing heavy is imported before a command needs it.
@@ -164,6 +165,7 @@ def sweep(
     batch: Annotated[int, typer.Option(min=1, help="Points that are computed together at most.")] = 16,
     device: Where = None,
     precision: Numbers = Precision.f32,
+    allow: Allowed = None,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario at every point of a grid; points that are there are kept."""
@@ -329,16 +331,27 @@ def schema(
 
 @app.command()
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a run.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run, a sweep or a comparison.")],
 ) -> None:
-    """Write figures and a page for a finished run."""
-    if not (directory / "results.nc").is_file():
-        raise InputError(f"{directory} holds no results.nc; has the run finished?")
+    """Write figures and a page for a finished run, a sweep, or a comparison."""
     from matterlearn.report import write
 
-    written = write(directory)
-    if written is not None:
-        typer.echo(str(written))
+    typer.echo(str(write(directory)))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Run directories or results files, two or more.")],
+    out: Annotated[Path | None, typer.Option(help="Directory for tables, figures and a page.")] = None,
+    names: Annotated[str | None, typer.Option(help="Of the runs, with commas between.")] = None,
+) -> None:
+    """Hold runs against the first of them: differences with error bars, overlaid figures."""
+    from matterlearn.compare import compare as hold
+
+    comparison = hold(runs, names=names.split(",") if names else ())
+    place = out or Path("runs") / "-against-".join(name.replace(" ", "-") for name in comparison.names)[:120]
+    page = comparison.save(place)
+    typer.echo(f"{comparison}\n\nfiles: {page.parent}")
 
 
 @app.command()

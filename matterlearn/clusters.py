@@ -6,8 +6,6 @@ nothing with it: Dask gives its batch to another one, and the embedded cluster s
 
 import contextlib
 import logging
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -91,7 +89,6 @@ def _gathered(client, work: Callable, tasks: Mapping[str, tuple]) -> Iterator[tu
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    client.run(_look_in, [os.getcwd(), *sys.path])  # kinds that lie beside the scenario
     futures = {client.submit(work, *arguments, pure=False): name for name, arguments in tasks.items()}
     try:
         for future in as_completed(futures):
@@ -103,8 +100,3 @@ def _gathered(client, work: Callable, tasks: Mapping[str, tuple]) -> Iterator[tu
     finally:
         with contextlib.suppress(Exception):  # the cluster may be gone
             client.cancel([future for future in futures if not future.done()])
-
-
-def _look_in(places: list[str]) -> None:
-    """Let a worker find modules where this process finds them."""
-    sys.path += [place for place in places if place not in sys.path]
