@@ -1,7 +1,7 @@
 """The command line: run, design, sweep, validate, list, new, schema, report, compare, cite,
 doctor.
 
-Exit codes: 0 all is well, 1 the simulation or an expectation failed, 2 the input is wrong,
+Exit codes: 0 all is well, 1 the simulation, a disk or an expectation failed, 2 the input is wrong,
 130 stopped with Ctrl-C after a checkpoint. Nothing heavy is imported before a command needs it.
 """
 
@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from matterlearn.errors import InputError, MatterlearnError, ScenarioError, did_you_mean
+from matterlearn.errors import DiskError, InputError, MatterlearnError, ScenarioError, did_you_mean
+from matterlearn.surroundings import told
 
 app = typer.Typer(
     name="matterlearn",
@@ -50,6 +51,9 @@ def main() -> None:
     except MatterlearnError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        typer.echo(told(error, os.getcwd()), err=True)
+        sys.exit(DiskError.exit_code)
 
 
 def _allow(packages: list[str] | None) -> list[str] | None:

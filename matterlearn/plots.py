@@ -28,6 +28,7 @@ from matterlearn import (
     plots_cascade,
     plots_clumps,
     plots_collapse,
+    plots_compare,
     plots_couplings,
     plots_denoising,
     plots_design,
@@ -45,6 +46,7 @@ from matterlearn import (
     plots_samples,
     plots_search,
     plots_states,
+    plots_sweep,
     plots_variants,
     snapshots,
     style,
@@ -63,7 +65,11 @@ class Drawing:
 
 
 def drawings(tree: xr.DataTree) -> tuple[Drawing, ...]:
-    """The figures that these results may have."""
+    """The figures that these results may have: of a run, of a sweep, or of a comparison."""
+    if plots_compare.ATTRIBUTE in tree.attrs:
+        return tuple(Drawing(*each) for each in plots_compare.drawn(tree))
+    if plots_sweep.ATTRIBUTE in tree.attrs:
+        return tuple(Drawing(*each) for each in plots_sweep.drawn(tree))
     return DRAWINGS
 
 

@@ -41,7 +41,7 @@ def measured(array: xr.DataArray) -> xr.DataArray:
     return array.dropna("step", how="all")
 
 
-def _time(array: xr.DataArray, dim: str = "step") -> tuple[np.ndarray, str]:
+def time_axis(array: xr.DataArray, dim: str = "step") -> tuple[np.ndarray, str]:
     """The physical time where it is known, else the number of steps, with the axis label."""
     for name in ("time", dim):
         if name in array.coords and array[name].dims == (dim,):
@@ -57,7 +57,7 @@ def _theory(axes: Axes, dataset: xr.Dataset, name: str, dim: str = "step") -> No
     if dim in known.dims:
         known = known.dropna(dim, how="all")
     mean = known.mean("replica") if "replica" in known.dims else known
-    x = _time(mean, dim)[0] if dim in mean.dims else np.zeros(0)
+    x = time_axis(mean, dim)[0] if dim in mean.dims else np.zeros(0)
     style.theory(axes, x, mean.values, f"{name.replace('_', ' ')}, theory")
 
 
@@ -101,8 +101,8 @@ def overlap(tree: xr.DataTree) -> Figure | None:
     for axes, (title, data) in zip(panels, cases, strict=True):
         for name, array, colour in overlap_curves(data):
             array = measured(array)
-            style.curve(axes, _time(array)[0], array, colour, name)
-            x_label = _time(array)[1]
+            style.curve(axes, time_axis(array)[0], array, colour, name)
+            x_label = time_axis(array)[1]
         _theory(axes, data, "overlap")
         axes.set(xlabel=x_label, ylabel="overlap", ylim=(min(-0.03, axes.get_ylim()[0]), 1.03))
         axes.set_title(title)
@@ -171,13 +171,13 @@ def _curves_by_case(axes: Axes, root: xr.Dataset, name: str) -> str:
         array = measured(data[name])
         alone = len(cases) == 1
         style.curve(
-            axes, _time(array)[0], array, style.BLUE if alone else shade, title or "mean ± sem",
+            axes, time_axis(array)[0], array, style.BLUE if alone else shade, title or "mean ± sem",
             thin=alone,
         )  # fmt: skip
     _theory(axes, root, name)
     if "replica" in root[name].dims:
         style.legend_above(axes)
-    return _time(measured(root[name]))[1]
+    return time_axis(measured(root[name]))[1]
 
 
 def outcomes(tree: xr.DataTree) -> Figure | None:
@@ -224,7 +224,7 @@ def learning(tree: xr.DataTree) -> Figure | None:
         return None
     figure, panels = grid(len(names), *((6.5, 4.0) if len(names) == 1 else (4.4, 3.5)))
     for axes, name in zip(panels, names, strict=True):
-        x, x_label = _time(node[name], "update")
+        x, x_label = time_axis(node[name], "update")
         style.curve(axes, x, node[name], style.BLUE, name.replace("_", " "))
         _theory(axes, node, name, "update")
         axes.set(xlabel=x_label, ylabel=style.label(name, node[name].attrs))

@@ -18,9 +18,10 @@ from typing import Any
 import xarray as xr
 import yaml
 
-from matterlearn import plots, results, snapshots
+from matterlearn import plots, plots_compare, plots_sweep, results, snapshots
 from matterlearn.errors import MatterlearnError
 from matterlearn.pages import cell, document, paragraphs, picture_file, section, table
+from matterlearn.report_many import comparison, sweep
 
 __all__ = ["FIGURES", "MOVIE", "PAGE", "paragraphs", "table", "write", "write_tree"]
 
@@ -46,17 +47,24 @@ def write_tree(tree: xr.DataTree, page: Path, run_dir: Path | None = None) -> Pa
     title = str(scenario.get("title") or tree.attrs.get("title") or (run_dir or page).stem)
     with tempfile.TemporaryDirectory() as spare:
         pictures = _pictures(tree, run_dir) if run_dir else _drawn(tree, Path(spare))
-    sections = [
-        _head(title, scenario),
-        section("Verdicts", verdicts(tree, scenario.get("expect"))),
-        section("Observables", _observables(tree)),
-        section("Figures", pictures),
-        section("Scenario", _scenario_text(run_dir, scenario)),
-        section("Provenance", provenance(tree)),
-    ]
+    if plots_compare.ATTRIBUTE in tree.attrs:
+        sections = comparison(tree, pictures)
+    else:
+        measured = sweep(tree, pictures) if plots_sweep.ATTRIBUTE in tree.attrs else _run(tree, scenario, pictures)
+        source, made = _scenario_text(run_dir, scenario), provenance(tree)
+        sections = [_head(title, scenario), *measured, section("Scenario", source), section("Provenance", made)]
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(document(title, sections), encoding="utf-8")
     return page
+
+
+def _run(tree: xr.DataTree, scenario: dict[str, Any], pictures: str) -> list[str]:
+    """What one run gave."""
+    return [
+        section("Verdicts", verdicts(tree, scenario.get("expect"))),
+        section("Observables", _observables(tree)),
+        section("Figures", pictures),
+    ]
 
 
 def _head(title: str, scenario: dict[str, Any]) -> str:

@@ -138,7 +138,7 @@ def reduce(tree: xr.DataTree, name: str, where: Mapping[str, Any] | None = None)
     where = dict(where or {})
     variable, how, dataset = _parse(tree, name)
     array = _select(_measured(dataset, variable, where), where, name)
-    array = _reduce_time(array, how)
+    array = reduce_time(array, how)
     array = array.squeeze([d for d in array.dims if d != "replica" and array.sizes[d] == 1])
     left = [d for d in array.dims if d != "replica"]
     if left:
@@ -147,7 +147,7 @@ def reduce(tree: xr.DataTree, name: str, where: Mapping[str, Any] | None = None)
     if not array.dims and f"{variable}_sem" in dataset:
         error = _select(dataset[f"{variable}_sem"], where, name)
         if bool(error.notnull().any()):  # one replica has none
-            array = array.assign_attrs(sem=float(_reduce_time(error, how).squeeze()))
+            array = array.assign_attrs(sem=float(reduce_time(error, how).squeeze()))
     return array
 
 
@@ -214,7 +214,7 @@ def _matches(values: np.ndarray, wanted: Any) -> np.ndarray:
     return (distance <= allowed) & (distance == np.nanmin(distance))
 
 
-def _reduce_time(array: xr.DataArray, how: str) -> xr.DataArray:
+def reduce_time(array: xr.DataArray, how: str) -> xr.DataArray:
     time = next((d for d in TIME_DIMS if d in array.dims), None)
     if time is None:
         return array
@@ -246,13 +246,13 @@ def summary(tree: xr.DataTree) -> list[Row]:
         if path not in [node.path for node in tree.subtree]:
             continue
         dataset = tree[path].to_dataset()
-        for name in _reported(dataset):
+        for name in reported(dataset):
             for where in _selections(dataset, name):
                 rows.append(_row(tree, name, where))
     return rows
 
 
-def _reported(dataset: xr.Dataset) -> list[str]:
+def reported(dataset: xr.Dataset) -> list[str]:
     names = [str(n) for n, v in dataset.data_vars.items()
              if v.dtype.kind in "fiub" and v.attrs.get("units") != "label"  # labels have no mean
              and not str(n).endswith("_sem") and "_moment" not in str(n)
