@@ -15,26 +15,35 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matterlearn import assemble, variants
+import xarray as xr
+
+from matterlearn import assemble, results, variants
 from matterlearn.assemble import Records
 from matterlearn.checkpoints import Store
 from matterlearn.errors import MatterlearnError, SimulationError
 from matterlearn.experiment import Experiment, build
 from matterlearn.kinds import allow
 from matterlearn.loop import Log, run_stage
-from matterlearn.results import provenance
 from matterlearn.run import compute, configure
 from matterlearn.scenario import Scenario, folder, load, resolve, variant
-from matterlearn.together import MOST_BYTES, Learnings, Recalls, apart, part, size
+from matterlearn.swept import light
+from matterlearn.together import Learnings, Recalls, apart, joint, part
 
 HINT = "run the same sweep again to go on"
 
 
 class Outcome(NamedTuple):
-    """What became of a point: its results, or why there are none."""
+    """What became of a point: its results file, and the part of it that is joined, or why there is none."""
 
-    tree: Any = None
+    file: bytes = b""
+    tree: xr.DataTree | None = None
     failure: str | None = None
+
+    @classmethod
+    def of(cls, tree: xr.DataTree) -> "Outcome":
+        """Packed here, because that takes as long as many a run: the process that collects has no time for it."""
+        with tempfile.TemporaryDirectory(prefix="matterlearn-") as spare:
+            return cls(results.save(tree, Path(spare) / results.FILE_NAME).read_bytes(), light(tree))
 
 
 def run_batch(
@@ -63,7 +72,7 @@ def run_batch(
             with contextlib.suppress(SimulationError):  # one of them went wrong: alone it shows which
                 trees = _at_once(points, directory, precision, log)
                 if trees is not None:
-                    return [Outcome(tree) for tree in trees]
+                    return [Outcome.of(tree) for tree in trees]
         return [_alone(point, directory / f"{n:04d}", precision, log) for n, point in enumerate(points)]
 
 
@@ -91,17 +100,17 @@ def _alone(point: Scenario, directory: Path, precision: str, log: Log) -> Outcom
     settings: dict[str, Any] = {"quiet": True, "precision": precision, "log": log}
     try:
         if not point.variants:
-            return Outcome(compute(point, directory, **settings))
+            return Outcome.of(compute(point, directory, **settings))
         began, trees = time.monotonic(), {}
         for name in point.variants:
             inside = directory / folder(name)
             inside.mkdir(exist_ok=True)
             trees[name] = compute(variant(point, name), inside, **settings)
-        attrs = provenance(
+        attrs = results.provenance(
             resolve(point), seed=point.run.seed, device=assemble.devices(), precision=precision,
             wall_time=time.monotonic() - began,
         )  # fmt: skip
-        return Outcome(variants.joined(trees, attrs))
+        return Outcome.of(variants.joined(trees, attrs))
     except MatterlearnError as error:
         return Outcome(failure=str(error))
 
@@ -116,8 +125,8 @@ def _at_once(points: list[Scenario], directory: Path, precision: str, log: Log) 
     if records is None:
         return None
     members = [one.recall(record.system) for one, record in zip(experiments, records, strict=True)]
-    stage = Recalls.of(members)
-    if stage is None or size((stage.points, stage.start())) > MOST_BYTES:
+    stage = joint(Recalls, members)
+    if stage is None:
         return None
     _, recalled = run_stage(stage, chunk=points[0].run.chunk, **settings)
     share = (time.monotonic() - began) / len(points)
@@ -134,8 +143,8 @@ def _learned(experiments: list[Experiment], settings: dict) -> list[Records] | N
     if experiments[0].scenario.learning is None:
         return [Records(one.system) for one in experiments]
     members = [one.learning() for one in experiments]
-    stage = Learnings.of(members)
-    if stage is None or size((stage.points, stage.start())) > MOST_BYTES:
+    stage = joint(Learnings, members)
+    if stage is None:
         return None
     carry, learned = run_stage(stage, chunk=None, **settings)
     return [Records(one.learned(part(carry, n)), learned=apart(learned, n)) for n, one in enumerate(members)]

@@ -7,8 +7,9 @@ goes with them; after a crash in between, the trace beyond the carry is ignored 
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import jax
@@ -71,12 +72,7 @@ def join(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an archive so that it is either wholly there or not at all."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    _put(path, lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -86,14 +82,29 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ResumeError: if the file is damaged.
     """
     try:
-        with open(path, "rb") as file, np.load(file) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ResumeError(f"{path} cannot be read ({error}); start afresh with --out") from error
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file so that it is either wholly there or not at all."""
+    _put(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either wholly there or not at all."""
+    _put(path, lambda file: file.write(content))
+
+
+def _put(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1))
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # where it could not be written, it only takes room

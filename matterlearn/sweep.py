@@ -33,7 +33,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from matterlearn import clusters, directories, report, results, swept
-from matterlearn.checkpoints import write_json
+from matterlearn.checkpoints import write_bytes, write_json
 from matterlearn.errors import InputError, Interrupted, MatterlearnError, SimulationError
 from matterlearn.grids import Axis, Point, axes, batches, points
 from matterlearn.kinds import allowed
@@ -221,7 +221,7 @@ class Directory:
             elif not (place / results.FILE_NAME).exists():
                 place.mkdir(exist_ok=True)
                 (place / "scenario.yaml").write_text(dump(load(entry["scenario"])), encoding="utf-8")
-                results.save(outcome.tree, place / results.FILE_NAME)
+                write_bytes(place / results.FILE_NAME, outcome.file)
                 self.memorise(entry["digest"], outcome.tree)
         shutil.rmtree(self.batch(name), ignore_errors=True)
         if not failed:
@@ -235,11 +235,10 @@ class Directory:
             if key in self.memory:
                 yield point.index, self.memory[key]
             elif (self.point(key) / results.FILE_NAME).exists():
-                yield point.index, self.memorise(key, results.open(self.point(key)))
+                yield point.index, self.memorise(key, swept.light(results.open(self.point(key))))
 
     def memorise(self, key: str, tree: xr.DataTree) -> xr.DataTree:
-        """What the joined tree needs of a point; files are slow to open."""
-        tree = swept.light(tree)
+        """Keeps what the joined tree needs of a point; files are slow to open."""
         if len(self.memory) * tree.nbytes < swept.LARGE:
             self.memory[key] = tree
         return tree

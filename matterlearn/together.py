@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from matterlearn.learning import Learning, learn, learn_on
-from matterlearn.stages import Recall, advance_replicas, all_sane, shard, uses_lists
+from matterlearn.stages import Recall, advance_replicas, all_sane, shard
 
 MOST_BYTES = 1 << 30  # of the programs and states that go together
 
@@ -102,25 +102,31 @@ def apart(records: dict[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
     return {name: values[:, n] for name, values in records.items()}
 
 
+def joint(stage: type, members: list):
+    """The stage of several members, or ``None`` where they cannot go together.
+
+    Dynamics on the host and neighbour lists run one by one, as do programs of other structure or too many bytes.
+    """
+    points = None if any(one.dynamics.hosted for one in members) else together([one.program for one in members])
+    if points is None:
+        return None
+    starts = [one.start() for one in members]
+    if any(start.neighbors is not None for start in starts) or size((points, starts)) > MOST_BYTES:
+        return None
+    return stage(members, points, pile(starts))
+
+
 class Recalls:
     """:class:`~matterlearn.stages.Recall` of several points at once; a :class:`~matterlearn.loop.Stage`."""
 
-    def __init__(self, members: list[Recall], points: Points):
+    def __init__(self, members: list[Recall], points: Points, begun):
         first = members[0]
-        self.members, self.points, self.blocks = members, points, first.blocks
+        self.members, self.points, self.begun, self.blocks = members, points, begun, first.blocks
         self.name, self.unit, self.total, self.stride = first.name, first.unit, first.total, first.stride
-
-    @classmethod
-    def of(cls, members: list[Recall]) -> "Recalls | None":
-        """The stage, or ``None`` where the points cannot go together: hosts, neighbour lists, other shapes."""
-        if any(one.dynamics.hosted or uses_lists(one.recall.system) for one in members):
-            return None
-        points = together([one.program for one in members])
-        return None if points is None else cls(members, points)
 
     def start(self):
         """States of all points."""
-        return shard(pile([one.start() for one in self.members]))
+        return shard(self.begun)
 
     def first_records(self, carry):
         """Every observable of every point at step 0."""
@@ -151,23 +157,15 @@ class Recalls:
 class Learnings(Learning):
     """:class:`~matterlearn.learning.Learning` of several points at once."""
 
-    def __init__(self, members: list[Learning], points: Points):  # the members hold what the base class would
+    def __init__(self, members: list[Learning], points: Points, begun):  # members hold what the base class would
         first = members[0]
-        self.members, self.points, self.rule = members, points, first.rule
+        self.members, self.points, self.begun, self.rule = members, points, begun, first.rule
         self.optimizer, self.memory, self.replicas, self.duration = first.settings
         self.total, self.stride, self.record = first.total, first.stride, first.record
 
-    @classmethod
-    def of(cls, members: list[Learning]) -> "Learnings | None":
-        """The stage, or ``None`` where the points cannot go together."""
-        if any(one.dynamics.hosted or uses_lists(one.system) for one in members):
-            return None
-        points = together([one.program for one in members])
-        return None if points is None else cls(members, points)
-
     def start(self):
         """Blank materials of all points."""
-        return shard(pile([one.start() for one in self.members]))
+        return shard(self.begun)
 
     def _update(self, carry):
         return learn_points(self.points, carry, self.settings)
