@@ -5,6 +5,7 @@ import functools
 import jax
 import pytest
 
+from covering import chosen
 from matterlearn import testing
 from matterlearn.core.lattice_kernel import LatticeKernel
 from matterlearn.core.matter import matter
@@ -23,17 +24,44 @@ def example(parameter):
     return testing.examples(family, kind)[i]
 
 
+ESSENTIAL = {
+    "derivatives_are_those_of_the_energy", "moments_are_derivatives_of_the_energy",
+    "local_energies_are_those_of_the_energy", "gaps_are_energy_differences",
+    "samples_the_boltzmann_law", "keeps_the_boltzmann_law", "samples_its_law", "follows_the_poisson_law",
+    "samples_are_independent_draws", "noise_becomes_data", "one_step_is_enough",
+    "well_learns_what_it_is_shown", "well_unlearns_what_it_dreams", "well_comes_to_where_it_is_told",
+}  # fmt: skip
+
+
+def table(checks, family):
+    """What every kind of a family has to pass."""
+    return {kind: tuple(checks(testing.examples(family, kind)[0])) for kind in kinds(family)}
+
+
+def rule_checks(config):
+    return testing.RULE_CHECKS if testing.learns_in_a_well(config) else ()
+
+
 def variants_with(checks, family):
-    """One parameter per small example and check that it has to pass; statistics of chains one by one are slow."""
+    """One parameter per small example and check that it has to pass.
+
+    Without the slow ones, the first example of every kind passes what is essential, and every other check of kinds
+    of its sort is passed by one in turn.
+    """
+    default = chosen(table(checks, family), ESSENTIAL)
     return [
-        pytest.param(variant.values[0], check, id=f"{check.__name__}-{variant.id}", marks=slow(variant, check))
+        pytest.param(variant.values[0], check, id=f"{check.__name__}-{variant.id}",
+                     marks=[] if is_default(variant.values[0], check, default) else [pytest.mark.slow])
         for variant in variants(family) for check in checks(example(variant.values[0]))
     ]  # fmt: skip
 
 
-def slow(variant, check):
+def is_default(parameter, check, default):
+    """Statistics of chains one by one are always slow."""
+    _, kind, i = parameter
     law = check.__name__ in ("keeps_the_boltzmann_law", "forgets_its_start")
-    return [pytest.mark.slow] if law and getattr(example(variant.values[0]), "one_by_one", False) else []
+    one_by_one = law and getattr(example(parameter), "one_by_one", False)
+    return i == 0 and (kind, check.__name__) in default and not one_by_one
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +99,70 @@ def test_dynamics(parameter, check):
     check(example(parameter))
 
 
-@pytest.mark.parametrize("parameter", variants("rules"))
-@pytest.mark.parametrize("check", named(testing.RULE_CHECKS))
+@pytest.mark.parametrize(("parameter", "check"), variants_with(rule_checks, "rules"))
 def test_rule(parameter, check):
-    if not testing.learns_in_a_well(example(parameter)):
-        pytest.skip("the rule does not train this kind of matter")
     check(example(parameter))
 
 
+@functools.cache
+def plain_systems():
+    """The first example of every system, what takes the fewest words to write first."""
+    return sorted((testing.examples("systems", kind)[0] for kind in kinds("systems")),
+                  key=lambda config: len(config.model_dump_json()))  # fmt: skip
+
+
 def pairs_of_rule_and_system():
-    """Every rule with every system that it says it goes with; all but one per kind of matter are slow tests."""
+    """Every rule with every system that it says it goes with.
+
+    Without the slow ones, with the plainest system of two kinds of matter, which ones is different for each rule.
+    """
     found = []
-    for rule in kinds("rules"):
-        config, seen = testing.examples("rules", rule)[0], set()
-        for system in kinds("systems"):
-            material = next((m for m in testing.examples("systems", system) if testing.goes_with(config, m)), None)
-            if material is not None:
-                marks = [pytest.mark.slow] if matter(material) in seen else []
-                seen.add(matter(material))
-                found.append(pytest.param(config, material, id=f"{rule}-{system}", marks=marks))
+    for turn, rule in enumerate(kinds("rules")):
+        config, first = testing.examples("rules", rule)[0], {}
+        partners = [material for material in plain_systems() if testing.goes_with(config, material)]
+        for material in partners:
+            first.setdefault(matter(material), material.kind)
+        taken = [first[one] for one in sorted(first)]
+        taken = {taken[(turn + shift) % len(taken)] for shift in (0, 1)} if taken else set()
+        for material in partners:
+            marks = [] if material.kind in taken else [pytest.mark.slow]
+            found.append(pytest.param(config, material, id=f"{rule}-{material.kind}", marks=marks))
     return found
 
 
 @pytest.mark.parametrize(("rule", "system"), pairs_of_rule_and_system())
 def test_rule_trains_every_system_that_it_goes_with(rule, system):
     testing.rule_trains(rule, system)
+
+
+def kept(parameters):
+    return [each.values for each in parameters if not each.marks]
+
+
+@pytest.mark.parametrize(("family", "checks"), [
+    ("systems", testing.system_checks), ("dynamics", testing.dynamics_checks), ("rules", rule_checks),
+])  # fmt: skip
+def test_nothing_is_left_to_the_slow_tests_alone(family, checks):
+    """Without them every kind appears, every check of every sort of kinds, and every kind's essential ones."""
+    left = {(parameter[1], check) for parameter, check in kept(variants_with(checks, family))}
+    given = table(checks, family)
+    one_by_one = {kind for kind in given if getattr(testing.examples(family, kind)[0], "one_by_one", False)}
+    assert {kind for kind, _ in left} == {kind for kind, own in given.items() if own}
+    for sort in set(given.values()):
+        assert {check for kind, check in left if given[kind] == sort} == set(sort)
+    for kind, own in given.items():
+        missing = {check for check in own if check.__name__ in ESSENTIAL and (kind, check) not in left}
+        assert not missing or kind in one_by_one, kind
+
+
+def test_every_rule_trains_two_kinds_of_matter_without_the_slow_tests():
+    every, few = {}, {}
+    for pair in pairs_of_rule_and_system():
+        rule, system = pair.values
+        for seen in (every,) if pair.marks else (every, few):
+            seen.setdefault(rule.kind, set()).add(matter(system))
+    assert all(len(few[rule]) == min(2, len(matters)) for rule, matters in every.items())
+    assert set().union(*few.values()) == set().union(*every.values())
 
 
 @pytest.fixture
