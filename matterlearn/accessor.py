@@ -26,7 +26,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from matterlearn import cite, notes, plots, report, results, style
+from matterlearn import cite, notes, plots, plots_sweep, report, results, style
 from matterlearn.errors import InputError, did_you_mean
 
 
@@ -49,15 +49,24 @@ class Accessor:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Final value of everything measured: mean over replicas, standard error, units, replicas, what it is."""
+        """Final value of everything measured: mean over replicas, standard error, units, replicas, what it is.
+
+        Of a sweep: final values and standard errors at every point.
+        """
+        if self._swept:
+            return plots_sweep.table(self._tree)
         rows = [asdict(row) for row in results.summary(self._tree)]
         columns = ["name", "mean", "sem", "units", "replicas", "long_name"]
         return pd.DataFrame(rows, columns=columns).set_index("name").rename_axis("observable")
 
     @property
     def verdicts(self) -> list[results.Verdict]:
-        """What the scenario expects, held against what was measured."""
-        return results.judge(self._tree, self.scenario.get("expect") or {})
+        """What the scenario expects, held against what was measured; the points of a sweep have their own."""
+        return [] if self._swept else results.judge(self._tree, self.scenario.get("expect") or {})
+
+    @property
+    def _swept(self) -> bool:
+        return plots_sweep.ATTRIBUTE in self._tree.attrs
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,14 +94,16 @@ class Accessor:
 
     def __repr__(self) -> str:
         title = str(self._tree.attrs.get("title") or "results")
-        lines = [title, *map(str, self.verdicts), *self.notes, results.table(results.summary(self._tree))]
+        rows = self.table.to_string(max_rows=30) if self._swept else results.table(results.summary(self._tree))
+        lines = [title, *map(str, self.verdicts), *self.notes, rows]
         return "\n".join([*lines, *([f"files: {self.directory}"] if self.directory else [])])
 
     def _repr_html_(self) -> str:
         title = escape(str(self._tree.attrs.get("title") or "results"))
         said = "".join(f"<li>{escape(str(line))}</li>" for line in (*self.verdicts, *self.notes))
         where = f"<p>files: <code>{escape(str(self.directory))}</code></p>" if self.directory else ""
-        return f"<p><b>{title}</b></p><ul>{said}</ul>{self.table.to_html(na_rep='—', float_format='%.4g')}{where}"
+        rows = self.table.to_html(na_rep="—", float_format="%.4g", max_rows=30)
+        return f"<p><b>{title}</b></p><ul>{said}</ul>{rows}{where}"
 
 
 class Plots:

@@ -80,7 +80,7 @@ def finals(node: xr.Dataset) -> xr.Dataset:
         known = node.get(f"{name}_theory")
         if known is not None and known.dtype.kind in "fiu":
             found[f"{name}_theory"] = _statistics(_last(known), {})["mean"]
-    result = xr.Dataset(found)
+    result = xr.Dataset(found).compute()
     for name in result.dims:
         if name in node.coords:
             result[name] = result[name].assign_attrs(node[name].attrs)

@@ -15,8 +15,10 @@ Example:
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,10 +47,10 @@ def values_of(tree: xr.DataTree) -> dict[str, xr.Dataset]:
     return {path: values for path, values in found.items() if values.data_vars}
 
 
-def quantities(tree: xr.DataTree) -> list[tuple[str, str]]:
+def quantities(values: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
     """Group and name of what can be drawn; of most interest first."""
-    found = [(path, str(name)) for path, values in values_of(tree).items() for name in values.data_vars]
-    fit = [(path, name) for path, name in found if _fits(values_of(tree)[path], name)]
+    found = [(path, str(name)) for path, node in values.items() for name in node.data_vars]
+    fit = [(path, name) for path, name in found if _fits(values[path], name)]
     return sorted(fit, key=lambda key: FIRST.index(key[1]) if key[1] in FIRST else len(FIRST))
 
 
@@ -198,9 +200,17 @@ def rows(values: xr.Dataset, names: list[str]):
 
 def drawn(tree: xr.DataTree) -> list[tuple]:
     """Name, drawing and caption of every figure of a sweep."""
-    found, taken = [], set()
-    for path, name in quantities(tree):
+    values, found, taken = values_of(tree), [], set()
+    for path, name in quantities(values):
         title = name if name not in taken else f"{path.strip('/').replace('/', '_')}_{name}"
         taken.add(name)
-        found.append((title, lambda tree, path=path, name=name: drawing(values_of(tree)[path], name), CAPTION))
+        found.append((title, lambda _, node=values[path], name=name: drawing(node, name), CAPTION))
     return found
+
+
+def table(tree: xr.DataTree) -> pd.DataFrame:
+    """Final values and standard errors of what has no other label, at every point."""
+    node = values_of(tree).get("/", xr.Dataset())
+    axes = axes_of(node)
+    plain = [name for name in node.data_vars if set(node[name].dims) <= set(axes) and f"{name}_sem" in node]
+    return node[[each for name in plain for each in (name, f"{name}_sem")]].to_dataframe()

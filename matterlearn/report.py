@@ -119,7 +119,7 @@ def _drawn(tree: xr.DataTree, folder: Path) -> str:
 
 def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
     folder = run_dir / FIGURES
-    if not _fresh(folder.glob("*.png"), run_dir):
+    if not _fresh(folder.glob("*.png"), tree):
         plots.figures(tree, folder)
     captions = {drawing.name: drawing.caption for drawing in plots.drawings(tree)}
     order = list(captions)
@@ -130,16 +130,16 @@ def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
 
 
 def _movie(tree: xr.DataTree, run_dir: Path) -> list[str]:
-    found = _fresh([*run_dir.glob("*.gif"), *run_dir.glob(f"{FIGURES}/*.gif")], run_dir)
+    found = _fresh([*run_dir.glob("*.gif"), *run_dir.glob(f"{FIGURES}/*.gif")], tree)
     if not found and snapshots.painter_of(tree) and tree["trajectory"].sizes["frame"] > 1:
         found = snapshots.movie(tree, run_dir / MOVIE)[:1]
     fit = [path for path in found if path.stat().st_size <= LARGEST_MOVIE]
     return [picture_file(path, "The run, a few replicas side by side.") for path in fit]
 
 
-def _fresh(pictures: Iterable[Path], run_dir: Path) -> list[Path]:
+def _fresh(pictures: Iterable[Path], tree: xr.DataTree) -> list[Path]:
     """Those pictures that are not older than the results."""
-    written = (run_dir / results.FILE_NAME).stat().st_mtime_ns
+    written = Path(tree.encoding["source"]).stat().st_mtime_ns
     return [path for path in pictures if path.stat().st_mtime_ns >= written]
 
 

@@ -52,7 +52,7 @@ def _points(tree: xr.DataTree) -> str:
     """Final values, point by point."""
     values = plots_sweep.values_of(tree).get("/", xr.Dataset())
     axes = plots_sweep.axes_of(values)
-    names = [name for path, name in plots_sweep.quantities(tree) if path == "/" and set(values[name].dims) <= set(axes)]
+    names = [name for _, name in plots_sweep.quantities({"/": values}) if set(values[name].dims) <= set(axes)]
     names = names[:MOST_COLUMNS]
     if not names:
         return ""

@@ -118,3 +118,70 @@ def test_no_results_no_report(tmp_path):
     shutil.rmtree(tmp_path)
     with pytest.raises(MatterlearnError, match="no such file"):
         report.write(tmp_path)
+
+
+TEMPERATURES, LOADS = np.linspace(0.2, 1.4, 7), np.array([0.02, 0.05, 0.1])
+
+
+def swept():
+    """Overlap 1 − T² − load over temperature, load, two seeds and three replicas; one point is missing."""
+    exact = 1 - TEMPERATURES[:, None] ** 2 - LOADS
+    noise = np.random.default_rng(0).normal(0, 0.01, (7, 3, 2, 3))
+    last = exact[:, :, None, None] + noise
+    last[2, 1] = np.nan
+    paths = {"kT": (TEMPERATURES, "dynamics.kT"), "load": (LOADS, "system.load"), "seed": ([0, 1], "run.seed")}
+    coords = {name: (name, values, {"path": path, "units": "1"}) for name, (values, path) in paths.items()}
+    dims = ("kT", "load", "seed", "replica", "step")
+    root = xr.Dataset(
+        {"overlap": (dims, np.stack([0 * last, last], -1), {"units": "1", "long_name": "overlap"}),
+         "overlap_theory": (("kT", "load"), exact)},
+        coords | {"step": [0, 10]},
+        results.provenance(SCENARIO, seed=0, device="cpu", precision="f32", wall_time=1)
+        | {"matterlearn_sweep": '{"kT": "dynamics.kT", "load": "system.load", "seed": "run.seed"}'},
+    )  # fmt: skip
+    return xr.DataTree(root), exact, last
+
+
+def test_a_sweep_is_a_phase_diagram_with_theory_and_missing_points():
+    tree, exact, last = swept()
+    (mesh,) = (child for child in tree.ml.plot.overlap().axes[0].get_children() if type(child).__name__ == "QuadMesh")
+    drawn = mesh.get_array()
+    np.testing.assert_allclose(drawn.filled(np.nan), last.mean((2, 3)).T, rtol=1e-12)
+    assert drawn.mask.sum() == 1
+    assert drawn.mask[1, 2]
+    edges = mesh.get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(edges, np.linspace(0.1, 1.5, 8))
+
+
+def test_one_swept_quantity_is_a_curve_with_the_error_over_seeds():
+    tree, exact, last = swept()
+    line = xr.DataTree(tree.to_dataset().isel(load=0, drop=True).drop_vars("overlap_theory").assign_attrs(tree.attrs))
+    row = line.ml.table.loc[0.2]
+    seeds = last[0, 0].mean(-1)
+    assert row["overlap"] == pytest.approx(seeds.mean(), rel=1e-12)
+    assert row["overlap_sem"] == pytest.approx(abs(seeds[0] - seeds[1]) / 2, rel=1e-12)
+    (axes,) = line.ml.plot.overlap().axes
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), last[:, 0].mean((1, 2)), rtol=1e-12)
+    assert axes.get_xlabel() == "kT"
+
+
+def test_the_page_of_a_sweep(tmp_path):
+    tree, _, _ = swept()
+    results.save(tree, tmp_path / "results.nc")
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    reader = read(text)
+    for words in ("What was swept", "dynamics.kT", "2 of 42 points have no results.", "0.02, 0.05, 0.1", "Points"):
+        assert words in reader.text, words
+    assert text.count("data:image/png") == 1
+    assert "kT" in repr(results.open(tmp_path).ml)
+
+
+def test_words_and_decades_along_an_axis():
+    from matterlearn import finals, plots_sweep
+
+    coords = {"rule": ("rule", ["hebb", "dreaming"], {"path": "system.storage"}),
+              "size": ("size", [10, 100, 1000], {"path": "system.units"})}  # fmt: skip
+    node = xr.Dataset({"error": (("rule", "size", "replica"), np.ones((2, 3, 2)))}, coords)
+    (axes, _) = plots_sweep.drawing(finals.finals(node), "error").axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["hebb", "dreaming"]
+    assert axes.get_xscale() == "log"
