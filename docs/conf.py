@@ -35,9 +35,10 @@ nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_excludepatterns = os.environ.get("MATTERLEARN_DOCS_NOT_RUN", "").split()
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # widgets would be drawn by scripts from the network
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # `!matterlearn`
 
-bibtex_bibfiles = ["references.bib", "software.bib"]
+bibtex_bibfiles = ["bibliography.bib"]  # both files, made by docs/_ext/generate.py
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
 
@@ -59,7 +60,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "changelog": [], "references": []}
+html_sidebars = {"index": [], "gallery/index": [], "changelog": [], "references": []}
 
 
 def setup(app) -> None:

@@ -61,7 +61,8 @@ class Converter:
                 else "") + marked + ("\\ " if after and not after.isspace() and after not in ".,;:!?)]}'\"/-–—" else "")
 
     def _code(self, value: str) -> str:
-        for name in (value, f"{self.package}.{value}", f"matterlearn.{value}"):
+        parent = self.package.rpartition(".")[0]
+        for name in (value, f"{self.package}.{value}", f"{parent}.{value}", f"matterlearn.{value}"):
             if name.removesuffix("()") in self.objects:
                 return f":py:obj:`~{name.removesuffix('()')}`" if name == value else f":py:obj:`{value} <{name}>`"
         return f"``{value}``" if value.strip() and not value.endswith("\\") else escape(value)

@@ -33,11 +33,12 @@ def page(file: Path) -> str:
 
 def _entry(entry: dict) -> list[str]:
     test_file, _, test = entry["test"].partition("::")
-    parts = [f"**{entry['name']}** {{cite:p}}`{entry['source']}`", "", "$$", entry["equation"], "$$", ""]
+    parts = ["::::{div} equation-entry", f"**{entry['name']}** {{cite:p}}`{entry['source']}`", ""]
+    parts += ["$$", entry["equation"], "$$", ""]
     if "correction" in entry:
         often, correct = (entry["correction"][key] for key in ("often", "correct"))
         parts += [f"Often written as {often}; correct is {correct}.", ""]
     name = entry["function"]
     place = f"`{name}`" if "._" in name else f"{{py:obj}}`{name.removeprefix('matterlearn.')} <{name}>`"
-    return [*parts, f"{place}, checked by `{test_file}::{test}`", "{.where}", ""]
+    return [*parts, f"{place}, checked by `{test_file}::{test}`", "::::", ""]
 

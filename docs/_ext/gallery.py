@@ -56,13 +56,13 @@ def _index(docs: Path, scenarios: dict[str, Path]) -> str:
     other = [name for name in scenarios if name not in sum(SUBJECTS.values(), [])]
     grouped |= {"More": other} if other else {}
     for subject, names in grouped.items():
-        parts += [f"## {subject}", "", "::::{grid} 1 2 3 3", ":gutter: 3", ""]
+        parts += [f"## {subject}", "", "::::{grid} 1 2 3 4", ":gutter: 3", ""]
         for name in (name for name in names if name in scenarios):
             data, run = yaml.safe_load(scenarios[name].read_text(encoding="utf-8")), read(docs, name)
             parts += [":::{grid-item-card} " + _plain(data["title"]), f":link: {name}", ":link-type: doc"]
             if run and run["figures"]:
                 parts += [f":img-top: {run['figures'][0]['file']}", f":img-alt: {_plain(data['title'])}"]
-            parts += ["", f"`{name}`" + ("" if run else " · not run yet"), ":::", ""]
+            parts += [":class-card: scenario-card", "", f"`{name}`" + ("" if run else " · not run yet"), ":::", ""]
         parts += ["::::", ""]
     parts += ["```{toctree}", ":hidden:", ""]
     return "\n".join([*parts, *scenarios, "```", ""])

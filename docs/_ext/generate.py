@@ -14,7 +14,9 @@ def write(docs: Path) -> None:
     keys = bibliography(docs)
     pages = {f"api/{name}.rst": text for name, text in api.pages(docs.parent / "matterlearn", keys).items()}
     pages |= {f"gallery/{name}.md": text for name, text in gallery.pages(docs, keys).items()}
-    pages |= {"kinds.md": kinds_page.page(), "equations.md": equations.page(docs / "equations.yaml")}
+    pages |= {"kinds.md": kinds_page.page(), "limits-of-kinds.md": kinds_page.limits()}
+    pages |= {"bibliography.bib": literature(docs)}
+    pages |= {"equations.md": equations.page(docs / "equations.yaml")}
     for name, text in pages.items():
         file = docs / name
         if not file.exists() or file.read_text(encoding="utf-8") != text:
@@ -29,3 +31,11 @@ def write(docs: Path) -> None:
 def bibliography(docs: Path) -> set[str]:
     """Keys of docs/references.bib."""
     return set(re.findall(r"^@\w+\{([^,\s]+),", (docs / "references.bib").read_text(encoding="utf-8"), re.M))
+
+
+def literature(docs: Path) -> str:
+    """References, and software that is not among them."""
+    references = (docs / "references.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=@)", (docs / "software.bib").read_text(encoding="utf-8"), flags=re.M)
+    keys = bibliography(docs)
+    return references + "\n" + "".join(text for text in entries if not keys & set(re.findall(r"^@\w+\{([^,]+)", text)))
