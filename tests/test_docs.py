@@ -73,7 +73,7 @@ def test_scenarios_in_guides_are_valid():
         load(text)
 
 
-@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(DOCS)))
+@pytest.mark.parametrize("file", [ROOT / "README.md", *PAGES], ids=lambda file: str(file.relative_to(ROOT)))
 def test_pages_and_pictures_that_are_linked_exist(file):
     text = file.read_text(encoding="utf-8")
     linked = re.findall(r"\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)", text)
