@@ -241,24 +241,51 @@ def test_programs_of_other_structure_do_not_go_together():
 COMMAND = [sys.executable, "-m", "matterlearn", "sweep"]
 
 
-@pytest.mark.slow
-def test_a_killed_worker_loses_nothing(tmp_path):
-    """210 points, two workers, one killed with SIGKILL half-way: the same bits as in one process."""
-    scenario = tmp_path / "s.yaml"
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    """Scenario, options and results of 210 points computed in one process."""
+    place = tmp_path_factory.mktemp("large")
+    scenario = place / "s.yaml"
     scenario.write_text(matterlearn.scenario.dump(matterlearn.load(HOPFIELD)))
-    grid = ["--set", "dynamics.kT=0.05:1.05:21", "--set", "run.seed=0:10", "--batch", "10"]
-    subprocess.run([*COMMAND, scenario, *grid, "--out", tmp_path / "serial", "--workers", "0"], check=True)
-    running = subprocess.Popen([*COMMAND, scenario, *grid, "--out", tmp_path / "cluster", "--workers", "2"])
-    kill_one_worker(running, tmp_path / "cluster", when=100)
+    command = [*COMMAND, scenario, "--set", "dynamics.kT=0.05:1.05:21", "--set", "run.seed=0:10", "--batch", "10"]
+    subprocess.run([*command, "--out", place / "serial", "--workers", "0"], check=True)
+    return command, results.open(place / "serial")
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing(serial, tmp_path):
+    """210 points, two workers, one killed with SIGKILL half-way: the same bits as in one process."""
+    command, expected = serial
+    running = subprocess.Popen([*command, "--out", tmp_path / "s", "--workers", "2"])
+    kill_one_worker(running, tmp_path / "s", when=100)
     assert running.wait(timeout=600) == 0
-    assert_same_bits(results.open(tmp_path / "serial"), results.open(tmp_path / "cluster"))
+    assert_same_bits(expected, results.open(tmp_path / "s"))
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on(serial, tmp_path):
+    """The process that collects is killed, too: what was there stays, and the rest has the same bits."""
+    command, expected = serial
+    running = subprocess.Popen([*command, "--out", tmp_path / "s", "--workers", "2"])
+    wait_for_points(running, tmp_path / "s", 60)
+    running.kill()
+    running.wait()
+    there = {file: file.stat().st_mtime_ns for file in (tmp_path / "s").glob("points/*/results.nc")}
+    subprocess.run([*command, "--out", tmp_path / "s", "--workers", "2"], check=True)
+    assert all(file.stat().st_mtime_ns == written for file, written in there.items())
+    assert_same_bits(expected, results.open(tmp_path / "s"))
+
+
+def wait_for_points(running: subprocess.Popen, place: Path, count: int) -> None:
+    """Until so many points are there."""
+    while running.poll() is None and len(list(place.glob("points/*/results.nc"))) < count:
+        time.sleep(0.05)
+    assert running.poll() is None, "the sweep ended before anything was killed"
 
 
 def kill_one_worker(running: subprocess.Popen, place: Path, when: int) -> None:
     """SIGKILL to a process that computes, once so many points are there."""
-    while running.poll() is None and len(list(place.glob("points/*/results.nc"))) < when:
-        time.sleep(0.05)
-    assert running.poll() is None, "the sweep ended before anything was killed"
+    wait_for_points(running, place, when)
     computing = [child for child in psutil.Process(running.pid).children(recursive=True) if not child.children()]
     workers = [child for child in computing if "resource_tracker" not in " ".join(child.cmdline())]
     os.kill(max(workers, key=lambda child: child.memory_info().rss).pid, 9)
