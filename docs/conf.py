@@ -38,7 +38,8 @@ nb_merge_streams = True
 nb_ipywidgets_js = {}  # widgets would be drawn by scripts from the network
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # `!matterlearn`
 
-bibtex_bibfiles = ["bibliography.bib"]  # both files, made by docs/_ext/generate.py
+generate.update(DOCS / "bibliography.bib", generate.literature(DOCS))  # read before any other page is made
+bibtex_bibfiles = ["bibliography.bib"]
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
 
@@ -60,7 +61,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "gallery/index": [], "changelog": [], "references": []}
+html_sidebars = {"index": [], "gallery/*": [], "changelog": [], "references": []}
 
 
 def setup(app) -> None:

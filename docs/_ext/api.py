@@ -6,7 +6,7 @@ module gets a page with its docstring, its classes and its functions; every pack
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from docstrings import Converter, indent
@@ -34,6 +34,8 @@ class Module:
     name: str
     tree: ast.Module
     imported: dict[str, str]
+    known: set[str] = field(default_factory=set)
+    elsewhere: dict[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -70,7 +72,9 @@ def pages(root: Path, keys: set[str]) -> dict[str, str]:
     """Text of every page by its name without ending."""
     found = modules(root)
     known = objects(found)
-    found = [replace(m, imported={k: v for k, v in m.imported.items() if v in known}) for m in found]
+    elsewhere = {f"{m.name}.{k}": v for m in found for k, v in m.imported.items()}  # what modules hand on
+    found = [replace(m, imported={k: v for k, v in m.imported.items() if v in known}, known=known, elsewhere=elsewhere)
+             for m in found]  # fmt: skip
     converter = Converter(keys, known)
     texts = {module.name: "\n".join(_module(module, converter)) for module in found if module.name not in PACKAGES}
     for package, title in PACKAGES.items():
@@ -167,7 +171,7 @@ def _arguments(arguments: ast.arguments, module: Module, drop_self: bool) -> str
 def _full(annotation: ast.expr, module: Module) -> ast.expr:
     """The annotation with names that come from the package spelled out, to be linked; shown short."""
     copied = ast.parse(ast.unparse(annotation), mode="eval").body
-    return ast.fix_missing_locations(_Names(module.imported).visit(copied))
+    return ast.fix_missing_locations(_Names(module).visit(copied))
 
 
 def _bare(annotation: ast.expr) -> ast.expr:
@@ -178,18 +182,18 @@ def _bare(annotation: ast.expr) -> ast.expr:
 
 
 class _Names(ast.NodeTransformer):
-    def __init__(self, imported: dict[str, str]):
-        self.imported = imported
+    def __init__(self, module: Module):
+        self.module = module
 
     def visit_Name(self, node: ast.Name):  # noqa: N802
-        if node.id not in self.imported:
-            return node
-        return ast.parse(f"~{self.imported[node.id]}", mode="eval").body
+        name = self.module.imported.get(node.id)
+        return ast.parse(f"~{name}", mode="eval").body if name else node
 
     def visit_Attribute(self, node: ast.Attribute):  # noqa: N802
-        text = ast.unparse(node)
-        head, _, rest = text.partition(".")
-        return ast.parse(f"~{self.imported[head]}.{rest}", mode="eval").body if head in self.imported else node
+        head, _, rest = ast.unparse(node).partition(".")
+        full = f"{self.module.imported.get(head)}.{rest}"
+        full = self.module.elsewhere.get(full, full)
+        return ast.parse(f"~{full}", mode="eval").body if full in self.module.known else node
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:

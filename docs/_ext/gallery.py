@@ -78,7 +78,7 @@ def _page(name: str, path: Path, run: dict | None, keys: set[str]) -> str:
     parts += ["## Run it", "", "```", f"matterlearn run {name} --out runs/{name}", "```", ""]
     parts += [f"or in Python, `ml.run(\"{name}\")`.", ""]
     parts += _finished(run) if run else ["**Not run yet** for this page.", ""]
-    parts += _expected(data, run)
+    parts += _expected(data, run, keys)
     if run:
         parts += _measured(run)
     parts += ["## Scenario", "", f"```{{literalinclude}} ../../scenarios/{name}.yaml", ":language: yaml", "```", ""]
@@ -98,7 +98,7 @@ def _finished(run: dict) -> list[str]:
     return parts
 
 
-def _expected(data: dict, run: dict | None) -> list[str]:
+def _expected(data: dict, run: dict | None, keys: set[str]) -> list[str]:
     if not data.get("expect"):
         return []
     parts = ["## What it expects", ""]
@@ -106,8 +106,8 @@ def _expected(data: dict, run: dict | None) -> list[str]:
         parts += ["| | quantity | measured | expected | source |", "|---|---|---|---|---|"]
         for row in run["verdicts"]:
             mark = {True: "pass", False: "**FAIL**", None: "—"}[row["passed"]]
-            cells = (mark, f"`{row['name']}`", row["value"], row["bound"], row["source"])
-            parts.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+            cells = (mark, f"`{row['name']}`", row["value"], row["bound"])
+            parts.append("| " + " | ".join(_cell(cell) for cell in cells) + f" | {_source(row['source'], keys)} |")
         return [*parts, ""]
     parts += ["| quantity | expected | source |", "|---|---|---|"]
     expect = dict(data["expect"])
@@ -117,7 +117,7 @@ def _expected(data: dict, run: dict | None) -> list[str]:
             bound = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in ("source", "where"))
             where = ", ".join(f"{key} = {value}" for key, value in (entry.get("where") or {}).items())
             quantity = f"{name} [{where}]" if where else name
-            parts.append(f"| `{quantity}` | {bound} | {_cell(entry.get('source', default))} |")
+            parts.append(f"| `{quantity}` | {bound} | {_source(entry.get('source') or default, keys)} |")
     return [*parts, ""]
 
 
@@ -136,6 +136,11 @@ def _measured(run: dict) -> list[str]:
 def _cell(value) -> str:
     text = str(value).replace("|", "∣").replace("\n", " ")
     return text if text.startswith(("`", "**")) else _plain(text)
+
+
+def _source(text: str, keys: set[str]) -> str:
+    """A cell with keys of the bibliography as citations."""
+    return "".join(f"{{cite:p}}`{part}`" if part in keys else _cell(part) for part in re.split(r"(\w+)", text))
 
 
 def _plain(text: str) -> str:

@@ -15,17 +15,20 @@ def write(docs: Path) -> None:
     pages = {f"api/{name}.rst": text for name, text in api.pages(docs.parent / "matterlearn", keys).items()}
     pages |= {f"gallery/{name}.md": text for name, text in gallery.pages(docs, keys).items()}
     pages |= {"kinds.md": kinds_page.page(), "limits-of-kinds.md": kinds_page.limits()}
-    pages |= {"bibliography.bib": literature(docs)}
     pages |= {"equations.md": equations.page(docs / "equations.yaml")}
     for name, text in pages.items():
-        file = docs / name
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+        update(docs / name, text)
     for folder, ending in (("api", "rst"), ("gallery", "md")):
         for file in (docs / folder).glob(f"*.{ending}"):
             if f"{folder}/{file.name}" not in pages:
                 file.unlink()
+
+
+def update(file: Path, text: str) -> None:
+    """Writes a file if it is not there or has other text, so that what has not changed is not read again."""
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def bibliography(docs: Path) -> set[str]:
