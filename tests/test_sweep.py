@@ -134,6 +134,22 @@ def test_a_point_of_a_sweep_is_the_run_it_stands_for(done, tmp_path):
     np.testing.assert_allclose(point["couplings/couplings"], tree["couplings/couplings"], rtol=1e-6)
 
 
+def test_batches_of_one_structure_are_compiled_once(tmp_path, monkeypatch):
+    """Neither seeds nor temperatures are part of the program; another number of units is."""
+    traces = []
+
+    def counted(program, *args):
+        traces.append(program)
+        return honest(program, *args)
+
+    honest = together.advance_replicas
+    monkeypatch.setattr(together, "advance_replicas", counted)
+    unlearned = {name: section for name, section in HOPFIELD.items() if name != "learning"}
+    sizes = {"system.units": [21, 22], "dynamics.kT": [0.3, 0.6], "run.seed": range(4)}
+    sweep.sweep(unlearned, sizes, tmp_path / "s", workers=0, batch=4, quiet=True)
+    assert len(traces) == 2  # four batches
+
+
 def test_seeds_and_temperatures_matter(done):
     energy = done.tree["energy"].isel(step=-1).mean("replica")
     assert len(np.unique(energy.values)) == energy.size
