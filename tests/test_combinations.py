@@ -1,6 +1,7 @@
 """Whatever validation lets through can be built and traced: every system with every dynamics, task and observable."""
 
 import functools
+import itertools
 
 import jax
 import pytest
@@ -29,15 +30,48 @@ def valid(scenario):
         return None
 
 
+def matter_of(system):
+    return matter(testing.examples("systems", system)[0])
+
+
+def usual(system):
+    given = {"title": "any", "system": example("systems", system), "run": {"steps": 10, "replicas": 64}}
+    return given | {"dynamics": example("dynamics", USUAL[matter_of(system)])}
+
+
+def observed(scenario):
+    """The scenario with all observables that it can have."""
+    each = [example("observables", kind) for kind in kinds("observables")]
+    return load(scenario | {"observe": [one for one in each if valid(scenario | {"observe": [one]})]})
+
+
 def scenarios(system):
     """The system with every dynamics; with its usual one, without and with every task, and all observables at once."""
-    given = {"title": "any", "system": example("systems", system), "run": {"steps": 10, "replicas": 64}}
-    usual = given | {"dynamics": example("dynamics", USUAL[matter(testing.examples("systems", system)[0])])}
+    given = usual(system)
     yield from filter(None, (valid(given | {"dynamics": example("dynamics", kind)}) for kind in kinds("dynamics")))
     for task in [{}, *({"task": example("tasks", kind)} for kind in kinds("tasks"))]:
-        if valid(usual | task):
-            each = [example("observables", kind) for kind in kinds("observables")]
-            yield load(usual | task | {"observe": [one for one in each if valid(usual | task | {"observe": [one]})]})
+        if valid(given | task):
+            yield observed(given | task)
+
+
+@functools.cache
+def first_system(own, family, kind):
+    """The first system of a matter that goes with a dynamics or a task."""
+    part = {{"dynamics": "dynamics", "tasks": "task"}[family]: example(family, kind)}
+    return next((one for one in kinds("systems") if matter_of(one) == own and valid(usual(one) | part)), None)
+
+
+def covering(system):
+    """Every observable of this system, or of it with one task if it needs one; what no system before it goes with."""
+    given, own = usual(system), matter_of(system)
+    tasks = [{"task": example("tasks", kind)} for kind in kinds("tasks")]
+    first = [{"task": example("tasks", kind)} for kind in kinds("tasks") if first_system(own, "tasks", kind) == system]
+    alone = [task for task in ({}, *tasks) if valid(given | task)][:1]
+    for task in alone + [task for task in first if task not in alone]:
+        yield observed(given | task)
+    for kind in kinds("dynamics"):
+        if kind != given["dynamics"]["kind"] and first_system(own, "dynamics", kind) == system:
+            yield load(given | {"dynamics": example("dynamics", kind)})
 
 
 def traced(scenario):
@@ -56,9 +90,29 @@ def traced(scenario):
 
 
 @pytest.mark.parametrize("system", kinds("systems"))
+def test_every_kind_runs_with_every_matter_that_it_goes_with(system):
+    """Of all that is valid: every system, and with each matter every dynamics and task."""
+    for scenario in covering(system):
+        traced(scenario)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", kinds("systems"))
 def test_what_is_valid_runs(system):
     seen = 0
     for scenario in scenarios(system):
         traced(scenario)
         seen += max(1, len(scenario.observe))
     assert seen >= 3, "nothing of this system is valid"
+
+
+@pytest.mark.slow
+def test_nothing_is_left_to_the_slow_tests_alone():
+    """With each matter every dynamics, task and observable that is valid with some system of it is traced."""
+
+    def met(scenarios):
+        for one in itertools.chain.from_iterable(map(scenarios, kinds("systems"))):
+            for part in filter(None, (one.dynamics, one.task, *one.observe)):
+                yield matter_of(one.system.kind), part.kind
+
+    assert set(met(covering)) == set(met(scenarios))
