@@ -54,7 +54,7 @@ from matterlearn.verdicts import (
 __all__ = [
     "FILE_NAME", "STORE_NAME", "Group", "Row", "Variable", "Verdict", "cross_overlap", "cued_overlap",
     "format_value", "judge",
-    "open", "provenance", "reduce", "save", "scenario_of", "summary", "table", "to_tree",
+    "open", "provenance", "reduce", "save", "scenario_of", "summary", "table", "to_tree", "versions",
 ]  # fmt: skip
 
 FILE_NAME, STORE_NAME = "results.nc", "results.zarr"
@@ -204,7 +204,7 @@ def provenance(
     """
     scenario = json.loads(scenario_json) if isinstance(scenario_json, str) else dict(scenario_json)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    versions = _versions()
+    installed = versions()
     record = {
         "seed": seed,
         "device": device,
@@ -213,7 +213,7 @@ def provenance(
         "created": created,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": versions,
+        "versions": installed,
         **_git_state(),
         **(extra or {}),
     }
@@ -223,15 +223,16 @@ def provenance(
         "title": str(scenario.get("title", "")),
         "history": f"{created} matterlearn run, seed {seed}",
         "references": ", ".join(map(str, references)),
-        "source": f"matterlearn {versions.get('matterlearn', '(not installed)')}",
+        "source": f"matterlearn {installed.get('matterlearn', '(not installed)')}",
         "matterlearn_scenario": json.dumps(scenario, default=str),
         "matterlearn_provenance": json.dumps(record, default=str),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of those packages that are installed."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
