@@ -19,14 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import yaml
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).with_name("_ext")))
+from gallery import TEXTS, changed, sections  # noqa: E402
 
 from matterlearn import plots, results, scenario, style, verdicts
 from matterlearn.errors import MatterlearnError
 
 GALLERY = Path(__file__).with_name("gallery")
 MOST_FIGURES, LARGEST, WIDEST = 3, 60_000, 900
-SMALL = {"title", "description", "references", "expect", "observe"}  # what may differ, if the page says so
 MOST_ROWS = 24
 
 
@@ -55,7 +58,7 @@ def runs(directories: list[Path]) -> Iterator[Run]:
 def best(wanted: dict, found: list[Run]) -> tuple[Run, list[str]] | None:
     """The run that fits a resolved scenario best, and the sections in which it differs."""
     fitting = [(run, differences(wanted, run.scenario)) for run in found]
-    fitting = [(run, changed) for run, changed in fitting if set(changed) <= SMALL]
+    fitting = [(run, differing) for run, differing in fitting if set(differing) <= set(TEXTS)]
     return min(fitting, key=lambda pair: (len(pair[1]), -pair[0].written), default=None)
 
 
@@ -64,7 +67,7 @@ def differences(wanted: dict, have: dict) -> list[str]:
     return sorted(key for key in wanted.keys() | have.keys() if wanted.get(key) != have.get(key))
 
 
-def record(name: str, run: Run, changed: list[str], folder: Path = GALLERY) -> dict:
+def record(name: str, run: Run, differing: list[str], folder: Path = GALLERY) -> dict:
     """Draws a run's figures into the gallery and returns what its page needs to know, as plain data."""
     today = scenario.load(scenario.library()[name])
     tree = results.open(run.directory)
@@ -72,8 +75,8 @@ def record(name: str, run: Run, changed: list[str], folder: Path = GALLERY) -> d
     for old in folder.glob(f"{name}-*.png"):
         old.unlink()
     return {
-        "digest": scenario.digest(today),
-        "changed": changed,
+        "sections": sections(written(name)),
+        "changed": differing,
         "created": provenance["created"],
         "wall_time_s": provenance["wall_time_s"],
         "device": provenance["device"],
@@ -163,8 +166,14 @@ def state(name: str, file: Path, fitting: tuple[Run, list[str]] | None) -> str:
         return f"{fitting[0].directory}" + (f" (differs in {', '.join(fitting[1])})" if fitting[1] else "")
     if not file.exists():
         return "not run yet"
-    today = scenario.digest(scenario.load(scenario.library()[name]))
-    return "kept" if json.loads(file.read_text(encoding="utf-8"))["digest"] == today else "kept, of an older version"
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    differing = changed(kept, written(name))
+    return "kept" + (f" (differs in {', '.join(differing)})" if differing else "")
+
+
+def written(name: str) -> dict:
+    """A scenario as its file says it."""
+    return yaml.safe_load(scenario.library()[name].read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

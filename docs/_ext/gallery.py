@@ -1,5 +1,6 @@
 """The gallery: a card for every scenario and a page of its own, from the YAML files and what finished runs left."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -32,6 +33,18 @@ SUBJECTS = {
 }  # fmt: skip
 TEXTS = {"title": "the title", "description": "the description", "references": "the references",
          "expect": "what is expected", "observe": "what is observed"}  # fmt: skip
+
+
+def sections(data: dict) -> dict[str, str]:
+    """A short hash of every section of a scenario file, so that it can be told which ones have changed."""
+    canonical = {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in data.items()}
+    return {key: hashlib.sha256(text.encode()).hexdigest()[:12] for key, text in sorted(canonical.items())}
+
+
+def changed(run: dict, data: dict) -> list[str]:
+    """Sections in which today's scenario differs from that of the run."""
+    then, now = run["sections"], sections(data)
+    return sorted({*run["changed"], *(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))})
 
 
 def pages(docs: Path, keys: set[str]) -> dict[str, str]:
@@ -77,7 +90,7 @@ def _page(name: str, path: Path, run: dict | None, keys: set[str]) -> str:
         parts += ["References: " + ", ".join(f"{{cite:t}}`{key}`" for key in known) + ".", ""]
     parts += ["## Run it", "", "```", f"matterlearn run {name} --out runs/{name}", "```", ""]
     parts += [f"or in Python, `ml.run(\"{name}\")`.", ""]
-    parts += _finished(run) if run else ["**Not run yet** for this page.", ""]
+    parts += _finished(run, changed(run, data)) if run else ["**Not run yet** for this page.", ""]
     parts += _expected(data, run, keys)
     if run:
         parts += _measured(run)
@@ -85,14 +98,16 @@ def _page(name: str, path: Path, run: dict | None, keys: set[str]) -> str:
     return "\n".join(parts)
 
 
-def _finished(run: dict) -> list[str]:
+def _finished(run: dict, differing: list[str]) -> list[str]:
     parts = [f"The run shown here took {_duration(run['wall_time_s'])} on {_device(run['device'])} "
              f"({run['created'][:10]}, matterlearn {run['versions']['matterlearn']}, jax {run['versions']['jax']}, "
              f"{'single' if run['precision'] == 'f32' else 'double'} precision).", ""]  # fmt: skip
-    changed = [TEXTS[key] for key in run["changed"]]
-    if changed:
-        parts += [f"It was made before {' and '.join(changed)} last changed; nothing that is simulated has changed "
-                  "since. The verdicts below are on today's expectations.", ""]  # fmt: skip
+    older = [key for key in differing if key not in TEXTS]
+    if older:
+        parts += [f"**It is of an older version of the scenario**, which differs in {', '.join(older)}.", ""]
+    elif differing:
+        parts += [f"It was made before {' and '.join(TEXTS[key] for key in differing)} last changed; nothing that is "
+                  "simulated has changed since.", ""]  # fmt: skip
     for figure in run["figures"]:
         parts += [f"```{{figure}} {figure['file']}", ":figclass: figure-white", "", figure["caption"], "```", ""]
     return parts
