@@ -11,7 +11,6 @@ Example:
 import itertools
 import json
 import re
-from importlib import metadata
 from pathlib import Path
 
 import xarray as xr
@@ -38,18 +37,21 @@ def standard(source: str | Path | dict | Scenario, scenario: Scenario) -> Path:
 
 def versions() -> dict[str, str]:
     """Installed versions of what decides the numbers."""
-    found = {}
-    for package in DECISIVE:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return results.versions(DECISIVE)
 
 
 def identity(scenario: Scenario, precision: str) -> dict:
     """What two runs have in common that give the same numbers on the same machine."""
     return {"digest": digest(scenario), "precision": precision, "versions": versions()}
+
+
+def marked(directory: Path) -> dict:
+    """What run is in a directory; empty if its mark was damaged."""
+    try:
+        found = json.loads((directory / MARK).read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def choose(source: str | Path | dict | Scenario, scenario: Scenario, precision: str) -> tuple[Path, xr.DataTree | None]:
@@ -62,7 +64,7 @@ def choose(source: str | Path | dict | Scenario, scenario: Scenario, precision: 
         directory = first if number == 1 else first.with_name(f"{first.name}-{number}")
         if not (directory / MARK).exists():
             return directory, None
-        if json.loads((directory / MARK).read_text()) == wanted:
+        if marked(directory) == wanted:
             return directory, _finished(directory)
     raise AssertionError  # the loop has no end
 

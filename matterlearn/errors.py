@@ -89,6 +89,10 @@ class SimulationError(MatterlearnError):
         super().__init__(text)
 
 
+class DiskError(MatterlearnError):
+    """A file could not be written or read: the disk is full, or it may not be touched."""
+
+
 class ResumeError(MatterlearnError):
     """A run cannot be continued from what its directory holds."""
 

@@ -9,6 +9,7 @@ Example:
 """
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable
 from html import escape
@@ -120,7 +121,11 @@ def _drawn(tree: xr.DataTree, folder: Path) -> str:
 def _pictures(tree: xr.DataTree, run_dir: Path) -> str:
     folder = run_dir / FIGURES
     if not _fresh(folder.glob("*.png"), tree):
-        plots.figures(tree, folder)
+        unfinished = folder.with_name(f"{folder.name}.part")  # so that a run that is cut off here leaves all or none
+        shutil.rmtree(unfinished, ignore_errors=True)
+        plots.figures(tree, unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
     captions = {drawing.name: drawing.caption for drawing in plots.drawings(tree)}
     order = list(captions)
     drawn = sorted(folder.glob("*.png"))

@@ -22,9 +22,11 @@ Example:
     True
 """
 
+import errno
 import json
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -276,6 +278,7 @@ def save(tree: xr.DataTree, path: str | os.PathLike) -> Path:
     os.close(handle)
     temporary = Path(name)
     try:
+        _reserve(tree, path)
         tree.to_netcdf(temporary, engine="h5netcdf", encoding=_encoding(tree))
         _flush(temporary)
         # mkstemp makes private files; results follow the user's umask like any other file.
@@ -287,6 +290,14 @@ def save(tree: xr.DataTree, path: str | os.PathLike) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _reserve(tree: xr.DataTree, path: Path) -> None:
+    """Refuses at once what may not fit on the disk: HDF5 cannot close a file that it could not write."""
+    nodes = [node.to_dataset(inherit=False) for node in tree.subtree]
+    needed = sum(node.nbytes + 4096 * len(node.variables) for node in nodes) + (1 << 16)
+    if shutil.disk_usage(path.parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _flush(path: Path) -> None:

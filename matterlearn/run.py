@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from matterlearn import assemble, directories
-from matterlearn.errors import InputError, MatterlearnError, ResumeError
+from matterlearn.errors import InputError, ResumeError
 from matterlearn.experiment import Experiment, build, optimizer
 from matterlearn.kinds import allowed
 from matterlearn.loop import Log
 from matterlearn.scenario import Scenario, digest, dump, folder, load, resolve, variant
+from matterlearn.surroundings import clear_leftovers, guarded, occupied
 
 __all__ = ["Experiment", "RunResult", "build", "compute", "configure", "optimizer", "publish", "run", "simulate"]
 
@@ -127,25 +128,36 @@ def simulate(
     source, scenario = scenario, load(scenario)
     configure(device, precision)
     directory = Path(out or directories.standard(source, scenario))
-    _prepare(directory, scenario, precision, resume)
+    hint = _hint(directory, precision)
+    with guarded(directory, hint):
+        _prepare(directory, scenario, precision, resume)
+        with occupied(directory):
+            return _simulated(scenario, directory, quiet=quiet, precision=precision, hint=hint, resume=resume)
+
+
+def _simulated(
+    scenario: Scenario, directory: Path, *, quiet: bool, precision: str, hint: str, resume: bool
+) -> RunResult:
+    """The run, or those of its variants, in a directory that is prepared and belongs to this process."""
+    clear_leftovers(directory)
     if scenario.variants:
-        return _side_by_side(scenario, directory, quiet=quiet, precision=precision, device=device)
+        return _side_by_side(scenario, directory, quiet=quiet, precision=precision, hint=hint)
     log = Log(directory / "log.jsonl")
     log("start", digest=digest(scenario), resume=resume)
-    tree = compute(scenario, directory, quiet=quiet, precision=precision, log=log)
+    tree = compute(scenario, directory, quiet=quiet, precision=precision, log=log, hint=hint)
     log("done", seconds=json.loads(tree.attrs["matterlearn_provenance"])["wall_time_s"])
     return publish(tree, directory, scenario)
 
 
-def compute(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, log: Log):
+def compute(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, log: Log, hint: str = ""):
     """The results tree of a scenario without variants; only checkpoints are written, below ``directory``."""
     began = time.monotonic()
     experiment = build(scenario)
-    records = experiment.run(directory, quiet=quiet, log=log, resume_hint=_hint(directory))
+    records = experiment.run(directory, quiet=quiet, log=log, resume_hint=hint or _hint(directory, precision))
     return assemble.tree(experiment, records, precision=precision, wall_time=time.monotonic() - began)
 
 
-def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, device: str | None) -> RunResult:
+def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision: str, hint: str) -> RunResult:
     """Every variant in a folder of its own, those that are finished left alone; then all of them joined."""
     from matterlearn import results, variants
     began, trees = time.monotonic(), {}
@@ -154,9 +166,9 @@ def _side_by_side(scenario: Scenario, directory: Path, *, quiet: bool, precision
         if (place / results.FILE_NAME).exists():
             trees[name] = results.open(place)
             continue
-        begun = (place / "run.json").exists()
-        options = {"quiet": quiet, "precision": precision, "device": device}
-        trees[name] = simulate(variant(scenario, name), place, resume=begun, **options).tree
+        begun, one = (place / directories.MARK).exists(), variant(scenario, name)
+        _prepare(place, one, precision, begun)
+        trees[name] = _simulated(one, place, quiet=quiet, precision=precision, hint=hint, resume=begun).tree
     attrs = results.provenance(
         resolve(scenario), seed=scenario.run.seed, device=assemble.devices(), precision=precision,
         wall_time=time.monotonic() - began,
@@ -182,34 +194,27 @@ def publish(tree, directory: Path, scenario: Scenario) -> RunResult:
     return RunResult(directory, tree, verdicts.table(verdicts.summary(tree)), judged, notes.of(tree))
 
 
-def _hint(directory: Path) -> str:
+def _hint(directory: Path, precision: str) -> str:
     """How to go on with a run that was stopped."""
-    import jax
-
-    precision = " --precision f64" if jax.config.jax_enable_x64 else ""  # pyright: ignore[reportAttributeAccessIssue]
-    trusted = f" --allow {','.join(allowed())}" if allowed() else ""
-    return f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{precision}{trusted}"
+    options = " --precision f64" if precision == "f64" else ""
+    options += f" --allow {','.join(allowed())}" if allowed() else ""
+    return f"go on with: matterlearn run {directory / 'scenario.yaml'} --out {directory} --resume{options}"
 
 
 def _prepare(directory: Path, scenario: Scenario, precision: str, resume: bool) -> None:
     """Make the run directory, or check that what is there belongs to this scenario and precision."""
     from matterlearn.checkpoints import write_json
 
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        mark = directory / "run.json"
-        wanted = directories.identity(scenario, precision)
-        if mark.exists():
-            found = json.loads(mark.read_text())
-            if not resume:
-                raise InputError(f"{directory} already holds a run; use --resume to go on, or another --out")
-            changed = next((name for name in ("digest", "precision") if found.get(name) != wanted[name]), None)
-            if changed is not None:
-                changed = {"digest": "scenario"}.get(changed, changed)
-                raise ResumeError(f"{directory} holds a run with another {changed}; resume with its own scenario.yaml")
-            return
-        # The mark comes last: without it the directory is prepared again.
-        (directory / "scenario.yaml").write_text(dump(scenario))
+    directory.mkdir(parents=True, exist_ok=True)
+    mark, wanted = directory / directories.MARK, directories.identity(scenario, precision)
+    if not mark.exists():  # it comes last: without it the directory is prepared again
+        (directory / "scenario.yaml").write_text(dump(scenario), encoding="utf-8")
         write_json(mark, wanted)
-    except OSError as error:
-        raise MatterlearnError(f"cannot write to {directory}: {error.strerror}; choose another --out") from None
+        return
+    if not resume:
+        raise InputError(f"{directory} already holds a run; use --resume to go on, or another --out")
+    found = directories.marked(directory)
+    changed = next((name for name in ("digest", "precision") if found.get(name) != wanted[name]), None)
+    if changed is not None:
+        changed = {"digest": "scenario"}.get(changed, changed)
+        raise ResumeError(f"{directory} holds a run with another {changed}; resume with its own scenario.yaml")

@@ -40,7 +40,7 @@ from pydantic import Field, model_validator
 from matterlearn.spec import Spec
 
 MOST_NODES, MOST_EDGES = 10**5, 2 * 10**5  # networkx takes seconds and hundreds of megabytes beyond
-MOST_PAIRS = 10**7  # of nodes, where each pair is drawn
+MOST_PAIRS = 4 * 10**6  # of nodes, where each pair is drawn
 NAMED = (
     "bull", "chvatal", "cubical", "davis_southern_women", "desargues", "diamond", "dodecahedral",
     "florentine_families", "frucht", "heawood", "house", "icosahedral", "karate_club", "krackhardt_kite",
