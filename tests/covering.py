@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
+import pytest
+
 
 def diagonal(rows: int, columns: int) -> set[tuple[int, int]]:
     """The fewest cells of a table that leave no row and no column empty, spread evenly.
@@ -33,3 +35,12 @@ def chosen(table: dict[Hashable, tuple[Callable, ...]], essential: Iterable[str]
     }  # fmt: skip
     needed = set(essential)
     return spread | {(kind, c.__name__) for kind, checks in table.items() for c in checks if c.__name__ in needed}
+
+
+def slow(*values: Any) -> Any:
+    """Values of parameters that only the whole suite takes.
+
+    >>> slow(1, 2).values
+    (1, 2)
+    """
+    return pytest.param(*values, marks=pytest.mark.slow)

@@ -1,6 +1,7 @@
 """Whatever validation lets through can be designed: every system with every dynamics and estimator.
 
-Traced as shapes alone, with the usual dynamics of the matter; slow: with every other, and one update in numbers.
+Traced as shapes alone, every system with an estimator and every matter with all of them; slow: every system with all
+of them, with other dynamics than the usual ones, and one update in numbers.
 """
 
 from functools import cache, partial
@@ -36,6 +37,10 @@ ESTIMATORS = {
 @cache
 def example(family, kind):
     return testing.examples(family, kind)[0].model_dump(mode="json")
+
+
+def matter_of(system):
+    return matter(testing.examples("systems", system)[0])
 
 
 def design(system, dynamics, estimator):
@@ -82,28 +87,70 @@ def gradient(stage):
 
 def usual(system):
     """The usual dynamics of the matter, or the first that the system takes."""
-    first = USUAL[matter(testing.examples("systems", system)[0])]
+    first = USUAL[matter_of(system)]
     return next((s.dynamics.kind for s in valid(system, [first, *kinds("dynamics")])), first)
 
 
-@pytest.mark.parametrize("system", kinds("systems"))
-@pytest.mark.parametrize("dynamics", ["usual", pytest.param("others", marks=pytest.mark.slow)])
-def test_what_is_valid_can_be_traced(system, dynamics):
-    """Gradients have the shapes of the couplings; only too many states are told later than by validation."""
-    material = testing.examples("systems", system)[0].build(jax.random.key(0))  # pyright: ignore[reportAttributeAccessIssue]
-    if not jax.tree.leaves(couplings(material)):
-        pytest.skip("there are no couplings to design")
-    moves = [usual(system)] if dynamics == "usual" else [kind for kind in kinds("dynamics") if kind != usual(system)]
-    seen = set()
-    for scenario in valid(system, moves):
+def traced(scenario):
+    """Name of the estimator whose gradients have the shapes of the couplings; none if there are too many states.
+
+    Of those only they are told later than by validation.
+    """
+    try:
         stage = stage_of(scenario)
-        try:
-            found = gradient(stage)
-        except InputError:
-            continue
-        assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, couplings(stage.system)), stage.names
-        seen.add(stage.names)
-    assert seen or dynamics == "others"
+    except InputError as refused:
+        assert "no couplings" in str(refused)
+        pytest.skip(str(refused))
+    try:
+        found = gradient(stage)
+    except InputError:
+        return None
+    assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, couplings(stage.system)), stage.names
+    return stage.names
+
+
+@cache
+def estimators(system):
+    """Estimators that validation lets through with the usual dynamics."""
+    return [scenario.design.estimator.kind for scenario in valid(system, [usual(system)])]
+
+
+@cache
+def first_system(own, estimator):
+    """The first system of a matter that takes an estimator."""
+    given = (system for system in kinds("systems") if matter_of(system) == own)
+    return next((system for system in given if estimator in estimators(system)), None)
+
+
+def covering(system):
+    """One of its estimators in turn, and those that no system of this matter before it takes."""
+    own, every = matter_of(system), estimators(system)
+    turn = every[kinds("systems").index(system) % len(every) :][:1] if every else []
+    return {*turn, *(one for one in every if first_system(own, one) == system)}
+
+
+def test_every_matter_is_designed_with_every_estimator_that_it_goes_with():
+    taken = {(matter_of(system), estimator) for system in kinds("systems") for estimator in covering(system)}
+    assert taken == {(matter_of(system), estimator) for system in kinds("systems") for estimator in estimators(system)}
+    assert all(covering(system) for system in kinds("systems"))
+
+
+@pytest.mark.parametrize("system", kinds("systems"))
+def test_every_system_and_estimator_can_be_traced(system):
+    """Of all that is valid with the usual dynamics: every system, and with each matter every estimator."""
+    taken, scenarios = covering(system), list(valid(system, [usual(system)]))
+    seen = [traced(scenario) for scenario in scenarios if scenario.design.estimator.kind in taken]
+    assert any(seen) or any(map(traced, scenarios))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", kinds("systems"))
+@pytest.mark.parametrize("dynamics", ["usual", "others"])
+def test_what_is_valid_can_be_traced(system, dynamics):
+    """With every estimator, and with every dynamics."""
+    moves = [usual(system)] if dynamics == "usual" else [kind for kind in kinds("dynamics") if kind != usual(system)]
+    seen = [traced(scenario) for scenario in valid(system, moves)]
+    assert any(seen) or dynamics == "others"
 
 
 @pytest.mark.slow
