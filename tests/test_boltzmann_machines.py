@@ -181,6 +181,7 @@ def test_annealing_finds_the_partition_function(make, log_z):
     assert short.effective_samples / 4000 < found.effective_samples / 400, "fewer levels should cost samples"
 
 
+@pytest.mark.slow
 def test_annealed_rule_estimates_the_exact_gradient():
     """Forty independent estimates, |z| < 4 for all 19 couplings."""
     system = machine()
@@ -273,6 +274,7 @@ def test_pseudo_likelihood_descends_its_own_loss(kind):
     assert abs(info.numbers["pseudo_likelihood"] + value) < 1e-12
 
 
+@pytest.mark.slow
 def test_contrastive_divergence_is_biased_as_the_enumerated_kernel_says():
     """CD-1 and CD-10 of the enumerable machine: 200 batches of 600 chains; the bias of CD-1 is .2086 of the gradient.
 
@@ -297,6 +299,7 @@ def test_contrastive_divergence_is_biased_as_the_enumerated_kernel_says():
         assert abs(size - bias) < 6e-9
 
 
+@pytest.mark.slow
 def test_chains_of_replica_exchange_keep_their_ladder():
     """The copies at other temperatures go on from update to update, and so does who is where."""
     system = config("boltzmann_machine", graph={"kind": "cycle", "nodes": 6}, disorder=1.0).build(jax.random.key(0))

@@ -139,6 +139,7 @@ def test_closed_form_of_the_flip_and_its_gradient(x64, couplings, interval):
         assert all(abs(gradient[side]) < 1e-12 for side in RING)
 
 
+@pytest.mark.slow
 def test_looking_from_time_to_time_shrinks_the_cores():
     """Free diffusion on a line between reflecting ends, seen at intervals: rates with and without the correction."""
     diffusion, interval, length, core = 2.0, 4e-3, 1.0, 0.25

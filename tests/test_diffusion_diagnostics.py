@@ -136,6 +136,7 @@ def test_nearest_samples_are_found_in_blocks():
         assert np.allclose(found.distances, np.sort(distances)[:2], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_empirical_score_copies_and_true_score_does_not():
     """Ends of the reverse process: all are training samples, or none; and only new data show the gap."""
     d = 16

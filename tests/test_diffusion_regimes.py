@@ -91,6 +91,7 @@ def known(data, score, **more):
     )
 
 
+@pytest.mark.slow
 def test_linear_score_is_off_by_what_is_known():
     """Exact error for this data set within 4 s.e.; random matrices (d = 32) within a quarter."""
     found = known({"source": "normal", "variance": 2.0, "count": 64}, {"kind": "linear"})

@@ -200,6 +200,7 @@ def test_flow_likelihood_of_clusters():
     assert np.isclose(flow_log_density(known, x, start), known.log_density(x, start), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_flow_likelihood_of_a_network_is_smooth():
     """Value against steps four times as fine; slopes and curvatures against central differences."""
     shape = (2,)

@@ -115,6 +115,7 @@ class Wells(AbstractPoint):
         return PointState(jax.random.normal(key, (1,)))
 
 
+@pytest.mark.slow
 @in_double
 def test_score_matching_is_blind_to_weights_of_distant_wells():
     """The truth has even weights; likelihood pulls the tilt back with slope tanh(1), the scores feel nothing of it."""

@@ -323,6 +323,7 @@ def test_closed_form_differentiates_what_depends_on_couplings():
     np.testing.assert_allclose(found.gradient.coefficient, [2.0, 4.0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_tails_tell_whether_there_is_a_variance():
     """Generalised Pareto shapes of known laws; P(|g| > y) ∝ y^{−α}. Power: s.e. 1.6 % of the shape 1/α."""
     n = 2000

@@ -131,6 +131,7 @@ def test_distance_of_two_particles(pair):
     np.testing.assert_allclose(found.gradient.coefficients, moved, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_free_directions_do_not_respond(pair):
     """Nothing holds the centre of two free particles and no coupling moves it; that of one with the distance, half."""
     x = pair.arrange(jnp.array([[0.1, 0.2], [0.9, 1.1]]))
@@ -162,6 +163,7 @@ DESIGN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_design_moves_the_minimum_to_its_target(tmp_path):
     """What is recorded is the minimum of the recorded landscape, and one replica, without a standard error, will do."""
     node = run(DESIGN, out=tmp_path / "run").tree["design"]

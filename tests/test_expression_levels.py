@@ -85,6 +85,7 @@ def test_the_figure_shows_means_and_noise(cells):
     assert {"droplets", "PI controller", "unregulated", "theory", "published fit to cells"} <= set(words)
 
 
+@pytest.mark.slow
 def test_same_bits_in_any_chunks_and_company(cells, tmp_path):
     """Chunks of one record, and fewer replicas beside each one, change no bit."""
     short = {**RUN, "run": {"replicas": 18, "steps": 20, "chunk": 2}}

@@ -274,6 +274,7 @@ def learned_accuracy(depth, members=20):
     return np.asarray(task.accuracy(minimum(taught, x)), float), task, taught
 
 
+@pytest.mark.slow
 def test_two_layers_divide_the_karate_club():
     """.969 of the other 32 members, as twenty networks of the same kind do; by the graph alone 31 and 30 of 32."""
     accuracy, task, system = learned_accuracy(2)

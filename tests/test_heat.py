@@ -125,6 +125,7 @@ def test_heat_starts_where_it_is_put():
     assert np.allclose(start, np.tile(2.0 * np.eye(16)[3] - np.eye(16)[0], (2, 1)))
 
 
+@pytest.mark.slow
 def test_a_run_follows_the_spectrum_and_is_drawn(tmp_path):
     with jax.enable_x64(False):
         tree = run.simulate({

@@ -155,6 +155,7 @@ def test_other_rules_get_there_too(rule):
     assert loss[-1] < 1e-6 < 1e-3 < loss[0]
 
 
+@pytest.mark.slow
 def test_layered_network_learns_what_no_linear_network_can():
     """Exclusive or of signs: least squares cannot get below ½·¼, backpropagation by two equilibria can."""
     rows = {"source": "rows", "inputs": [[-1, -1], [-1, 1], [1, -1], [1, 1]], "targets": [[-0.5], [0.5], [0.5], [-0.5]]}

@@ -168,6 +168,7 @@ FREE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_couplings_of_the_free_field_are_learned_from_its_configurations(tmp_path):
     """Maximum likelihood finds K = 1 and m² = 0.7; errors from the curvature of ln Z."""
     tree = run.simulate(FREE, tmp_path / "r").tree

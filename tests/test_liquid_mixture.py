@@ -298,6 +298,7 @@ def test_couplings_that_are_not_hebbian_have_no_theory(taught):
 # Scenarios -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(tmp_path):
     first, second = (run.simulate(HOPFIELD, tmp_path / name).tree for name in ("a", "b"))
     np.testing.assert_array_equal(first["overlap"], second["overlap"])

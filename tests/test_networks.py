@@ -131,6 +131,7 @@ def test_dreaming_overlaps(time, alpha, expected):
     assert abs(np.mean(found) - expected) < 4 * np.hypot(scatter, 0.0005), f"{np.mean(found)} ± {scatter}"
 
 
+@pytest.mark.slow
 def test_retrieval_at_finite_size():
     """N = 2000: memories hold at loads up to .12, and are lost at .25."""
     for alpha, low, high in ((0.1, 0.99, 1.0), (0.12, 0.98, 1.0), (0.25, 0.0, 0.6)):

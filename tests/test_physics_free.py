@@ -130,6 +130,7 @@ def test_langevin_velocities_forget_at_the_rate_of_friction():
     agrees("⟨v(0)·v(1)⟩", product, law.velocity_autocorrelation(1.0, friction=2.0, kT=1.5, mass=1.0, dim=2))
 
 
+@pytest.mark.slow
 def test_langevin_discs_have_one_temperature():
     """Translation and rotation of interacting discs: m⟨v²⟩ = I⟨ω²⟩ = kT, dense, with sticky patches."""
     system = discs(copies=5, box=3.8, patches=1, bond=-4.0)

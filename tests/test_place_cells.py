@@ -174,6 +174,7 @@ def test_clumps_have_the_density_of_theory(kT, peak, least):
         assert abs(z) < 4, f"z = {z:.1f}"
 
 
+@pytest.mark.slow
 def test_uniform_activity_forms_a_clump_below_its_instability():
     """At T = 0.002 each of 8 uniform replicas is localised soon; at 0.012 none is: (fN)^{−1/2} is 0.16."""
     system = cells(units=420, maps=1)

@@ -267,6 +267,7 @@ def test_reactions_refuse_other_matter_and_forces():
         advance(jax.random.key(0), vessel, dynamics, drive, dynamics.init(jax.random.key(0), vessel, drive, x), 1)
 
 
+@pytest.mark.slow
 def test_a_wrong_noise_is_found():
     """The battery has teeth: noise that is a tenth too strong fails."""
 

@@ -39,6 +39,7 @@ def chains(dynamics, system, x, steps, seed):
     return eqx.filter_jit(jax.vmap(one))(keys, x)
 
 
+@pytest.mark.slow
 def test_equilibrium_is_that_of_the_sweeps():
     """2000 chains, started from exact samples: 4 standard errors are 0.3 of a bond."""
     system = CONDENSATE.build(None)

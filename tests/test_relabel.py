@@ -66,6 +66,7 @@ def test_trades_alone_keep_the_law_of_the_free_sites(shape):
     assert np.all(np.abs(z) < 4), f"energy, its square, numbers of species: z = {z}"
 
 
+@pytest.mark.slow
 def test_condensates_change_species_without_a_barrier():
     """A full 8 x 8 square of either of two species at 3 kT per bond; exactly half show each, and none the heat bath's.
 

@@ -195,6 +195,7 @@ def trades(system, state):
     return state.memory.acceptance()
 
 
+@pytest.mark.slow
 def test_trades_are_accepted_as_often_as_two_ensembles_say():
     """⟨min(1, e^{Δβ ΔE})⟩ over two independent ensembles; 1024 exact starts, 100 trades each, |z| < 4, to 0.3 %."""
     system, chains = condensate((2, 2), False), 1024

@@ -106,6 +106,7 @@ def test_scores_take_what_they_need_from_the_data():
             assert np.allclose(made.system.score.reference.mean, data.mean(0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_learning_reaches_the_posterior_mean_of_clusters():
     """Two clusters: 800 updates close 95 % of the gap between the normal posterior's error and the perfect one."""
     known = model(score={"kind": "clusters", "means": [[1.5], [-1.5]], "variance": 0.1}).build(jax.random.key(0)).score
@@ -143,6 +144,7 @@ def test_learning_reaches_the_posterior_mean_of_clusters():
     assert best < reached < best + 0.05 * (start - best)
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_same_bits_twice(tmp_path):
     """And what it measures is in the results, the price of a step among it."""
     trees = [run(scenario(), tmp_path / name).tree for name in ("a", "b")]

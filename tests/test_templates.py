@@ -107,6 +107,7 @@ def test_a_time_step_too_long_for_the_wells_is_refused(written):
         load(SCENARIO, ["system.stiffness=50"])
 
 
+@pytest.mark.slow
 def test_all_templates_run_together(written):
     """Moments of the held phase and of the free wells are those of a normal law, |z| < 4.
 

@@ -103,6 +103,7 @@ def test_the_virial_is_one_in_every_dimension_and_on_odd_sides(shape):
     assert virial.std() / np.sqrt(len(fields)) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [*LATTICE[:2], HOPPING[1]], ids=lambda row: f"{row.side}")
 def test_samples_have_the_averages_of_the_tables(row):
     fields = theory.samples((row.side, row.side), row.action, count=5000, seed=2)

@@ -366,6 +366,7 @@ def test_free_networks_do_not_drift():
     np.testing.assert_allclose(end.x.position.mean(0), x.position.mean(0), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_at_a_temperature_the_contrast_is_that_of_averages():
     """E = −x + x² at kT = 1, tethered to 2: ⟨x²⟩ of both nudged laws is known; |z| < 4 with 8000 particles.
 

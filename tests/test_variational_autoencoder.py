@@ -165,6 +165,7 @@ def test_learning_finds_the_optimum():
 # Importance weights -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_double
 def test_more_guesses_tighten_the_bound():
     """Guesses twice as wide lose 3/2 − ln 2 for each code in L_1, less in L_8, and nothing in L_20000."""
