@@ -189,6 +189,9 @@ class _Names(ast.NodeTransformer):
         name = self.module.imported.get(node.id)
         return ast.parse(f"~{name}", mode="eval").body if name else node
 
+    def visit_Call(self, node: ast.Call):  # noqa: N802
+        return node  # a type that is computed has no entry to link to
+
     def visit_Attribute(self, node: ast.Attribute):  # noqa: N802
         head, _, rest = ast.unparse(node).partition(".")
         full = f"{self.module.imported.get(head)}.{rest}"
