@@ -20,7 +20,7 @@ import xarray as xr
 from matterlearn import assemble, results, variants
 from matterlearn.assemble import Records
 from matterlearn.checkpoints import Store
-from matterlearn.errors import MatterlearnError, SimulationError
+from matterlearn.errors import Interrupted, MatterlearnError, SimulationError
 from matterlearn.experiment import Experiment, build
 from matterlearn.kinds import allow
 from matterlearn.loop import Log, run_stage
@@ -111,6 +111,8 @@ def _alone(point: Scenario, directory: Path, precision: str, log: Log) -> Outcom
             wall_time=time.monotonic() - began,
         )  # fmt: skip
         return Outcome.of(variants.joined(trees, attrs))
+    except Interrupted:
+        raise
     except MatterlearnError as error:
         return Outcome(failure=str(error))
 

@@ -21,23 +21,22 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from tqdm.auto import tqdm
 
-from matterlearn import clusters, directories, report, results, swept
+from matterlearn import clusters, directories, progress, report, results, swept
 from matterlearn.checkpoints import write_bytes, write_json
-from matterlearn.errors import InputError, Interrupted, MatterlearnError, SimulationError
+from matterlearn.errors import InputError, SimulationError
 from matterlearn.grids import Axis, Point, axes, batches, points
 from matterlearn.kinds import allowed
 from matterlearn.scenario import Scenario, digest, dump, load, resolve
+from matterlearn.surroundings import guarded, occupied
 
 BATCH = 16  # points that are computed together
 REWRITE_SECONDS, SPARING = 30.0, 20  # results are rewritten this often, and in at most 1/20 of the time
@@ -102,45 +101,56 @@ def run_sweep(
     wide, fixed = axes(over)
     base = load(source, fixed)
     grid = points(base, wide)
-    directory = Directory.of(source, base, wide, precision, out)
-    missing = directory.missing(grid)
-    if not missing and directory.holds(wide):
-        return SweepResult(directory.path, results.open(directory.path), len(grid), 0, {})
-    planned = directory.plan(missing, wide, batch)
-    tasks = {name: ([entry["scenario"] for entry in entries], str(directory.batch(name)))
-             for name, entries in planned.items()}  # fmt: skip
+    place = Path(out or standard(source, base, wide, precision))
     work = partial(run_batch, precision=precision, device=device, trusted=allowed())
-    join = partial(directory.join, base, grid, wide, precision, time.monotonic())
+    with guarded(place, "start the same sweep again to go on"):
+        directory = Directory.of(place, precision)
+        missing = directory.missing(grid)
+        if not missing and directory.holds(wide):
+            return SweepResult(place, results.open(place), len(grid), 0, {})
+        with occupied(place):
+            planned = directory.plan(missing, wide, batch)
+            tasks = {name: ([entry["scenario"] for entry in entries], str(directory.batch(name)))
+                     for name, entries in planned.items()}  # fmt: skip
+            join = partial(directory.join, base, grid, wide, precision, time.monotonic())
+            found = _computed(work, tasks, scheduler, workers)
+            with progress.bar(total=len(missing), desc="sweep", unit="point", quiet=quiet) as bar:
+                failed = _collected(directory, planned, found, join, bar)
+            told = {_where(point, wide): failed[point.digest] for point in grid if point.digest in failed}
+            if len(told) == len(grid):
+                raise SimulationError(f"no point could be computed; {': '.join(next(iter(told.items())))}")
+            return SweepResult(place, join(), len(grid), len(missing), told)
+
+
+def standard(source: str | Path | dict | Scenario, base: Scenario, wide: Sequence[Axis], precision: str) -> Path:
+    """``runs/NAME-sweep-HASH``; the hash is that of the scenario and of what is swept, not of the values."""
+    named = json.dumps([digest(base), sorted(one.path for one in wide), precision])
+    name = directories.standard(source, base)
+    return name.with_name(f"{name.name.rpartition('-')[0]}-sweep-{hashlib.sha256(named.encode()).hexdigest()[:8]}")
+
+
+def _collected(directory: "Directory", planned: dict, found, join: Callable, bar) -> dict[str, str]:
+    """Keeps what is found, and rewrites the joined results now and then; what failed and why."""
     failed: dict[str, str] = {}
     due = time.monotonic() + REWRITE_SECONDS
-    # Only a terminal or a notebook gets a bar: in a file it would be thousands of lines.
-    with tqdm(total=len(missing), desc="sweep", unit="point", disable=quiet or not sys.stderr.isatty()) as bar:
-        for name, outcomes in _computed(work, tasks, scheduler, workers):
-            failed |= directory.keep(name, planned[name], outcomes)
-            bar.update(len(planned[name]))
-            began = time.monotonic()
-            if began > due:
-                join()
-                due = time.monotonic() + max(REWRITE_SECONDS, SPARING * (time.monotonic() - began))
-    told = {_where(point, wide): failed[point.digest] for point in grid if point.digest in failed}
-    if len(told) == len(grid):
-        raise SimulationError(f"no point of {directory.path} could be computed; {next(iter(told.items()))}")
-    return SweepResult(directory.path, join(), len(grid), len(missing), told)
+    for name, outcomes in found:
+        failed |= directory.keep(name, planned[name], outcomes)
+        bar.update(len(planned[name]))
+        began = time.monotonic()
+        if began > due and len(failed) < bar.n:
+            join()
+            due = time.monotonic() + max(REWRITE_SECONDS, SPARING * (time.monotonic() - began))
+    return failed
 
 
 def _computed(work, tasks, scheduler: str | None, workers: int | None) -> Iterator[tuple[str, Any]]:
     if not tasks:
-        return
+        return iter(())
     if scheduler is not None:
-        found = clusters.existing(work, tasks, scheduler)
-    elif workers == 0:
-        found = clusters.here(work, tasks)
-    else:
-        found = clusters.embedded(work, tasks, min(workers or os.cpu_count() or 1, len(tasks)))
-    try:
-        yield from found
-    except KeyboardInterrupt:
-        raise Interrupted("the sweep was stopped; start it again to go on, finished points are kept") from None
+        return clusters.existing(work, tasks, scheduler)
+    if workers == 0:
+        return clusters.here(work, tasks)
+    return clusters.embedded(work, tasks, min(workers or os.cpu_count() or 1, len(tasks)))
 
 
 def _where(point: Point, wide: Sequence[Axis]) -> str:
@@ -155,26 +165,19 @@ class Directory:
     memory: dict[str, xr.DataTree] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source, base: Scenario, wide: Sequence[Axis], precision: str, out) -> "Directory":
+    def of(cls, path: Path, precision: str) -> "Directory":
         """The directory of a sweep, made if it is not there.
 
         Raises:
             InputError: if it holds a run, or a sweep at another precision.
         """
-        swept_paths = sorted(one.path for one in wide)
-        named = hashlib.sha256(json.dumps([digest(base), swept_paths, precision]).encode()).hexdigest()[:8]
-        standard = directories.standard(source, base)
-        path = Path(out or standard.with_name(f"{standard.name.rpartition('-')[0]}-sweep-{named}"))
         if (path / directories.MARK).exists():
             raise InputError(f"{path} holds a run; choose another place with --out")
-        try:
-            for folder in (POINTS, BATCHES):
-                (path / folder).mkdir(parents=True, exist_ok=True)
-            if not (path / MARK).exists():
-                write_json(path / MARK, {"precision": precision, "versions": directories.versions()})
-            found = json.loads((path / MARK).read_text())
-        except OSError as error:
-            raise MatterlearnError(f"cannot write to {path}: {error.strerror}; choose another --out") from None
+        for folder in (POINTS, BATCHES):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        if not (path / MARK).exists():
+            write_json(path / MARK, {"precision": precision, "versions": directories.versions()})
+        found = json.loads((path / MARK).read_text())
         if found["precision"] != precision:
             raise InputError(f"{path} holds a sweep at precision {found['precision']}; choose another place with --out")
         return cls(path)
