@@ -27,7 +27,7 @@ from matterlearn.verdicts import TIME_DIMS, cross_overlap, cued_overlap, reduce_
 
 GROUPS = ("/", "/before", "/learning", "/design", "/variants", "/variants/learning")
 NOT_MEASURED = ("_theory", "_target", "_noise")
-SEED, STEPS = "run.seed", "run.steps"  # paths of swept quantities that are no conditions of the matter
+SEED = "run.seed"  # path of what is swept for more samples
 MOST_CELLS = 100_000  # of one variable, without replicas: more is no table, nor a curve
 
 
@@ -87,9 +87,15 @@ def finals(node: xr.Dataset) -> xr.Dataset:
     return result
 
 
+def paths(array: xr.DataArray | xr.Dataset) -> dict[str, str]:
+    """Swept dimensions and their paths in the scenario."""
+    found = {str(dim): array[dim].attrs.get("path") for dim in array.dims if dim in array.coords}
+    return {dim: path for dim, path in found.items() if path is not None}
+
+
 def seeds(array: xr.DataArray | xr.Dataset) -> list[str]:
     """Swept seeds among the dimensions."""
-    return [str(dim) for dim in array.dims if dim in array.coords and array[dim].attrs.get("path") == SEED]
+    return [dim for dim, path in paths(array).items() if path == SEED]
 
 
 def samples(array: xr.DataArray) -> xr.DataArray:
@@ -102,13 +108,14 @@ def samples(array: xr.DataArray) -> xr.DataArray:
 
 
 def _last(array: xr.DataArray) -> xr.DataArray:
-    """The last value in time; of each point its own, where the number of steps was swept."""
-    time = time_of(array)
+    """The last value in time: of each point of a sweep its own, since steps and updates may differ between them."""
+    time, points = time_of(array), paths(array)
     if time is None:
         return array
-    if not any(coord.attrs.get("path") == STEPS for coord in array.coords.values()):
+    if not points or array.dtype.kind != "f":
         return reduce_time(array, "final")
-    known = array.notnull()
+    array = array.drop_vars([name for name in array.coords if name not in array.dims and time in array[name].dims])
+    known = array.notnull().any([dim for dim in array.dims if dim not in (*points, time)])
     last = array.sizes[time] - 1 - known.isel({time: slice(None, None, -1)}).argmax(time)
     return array.isel({time: last}).drop_vars(time, errors="ignore")
 

@@ -14,7 +14,6 @@ Example:
 # The type stubs of xarray and matplotlib are narrower than what they take.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,7 +26,7 @@ from matterlearn import finals, style
 from matterlearn.plots_curves import grid
 
 ATTRIBUTE = "matterlearn_sweep"
-MOST_CURVES = 6  # values of what is not along the axis
+MOST_CURVES, MOST_PANELS = 8, 6  # values of what is not along the axis
 SPREAD = 20.0  # swept values that span more than this factor in even ratios have a logarithmic axis
 LEVELS = 5  # contours
 FIRST = ("overlap", "cross_overlap", "accuracy", "magnetisation", "loss", "energy")
@@ -37,8 +36,7 @@ MISSING = "#D9D9D9"
 
 def axes_of(values: xr.Dataset | xr.DataArray) -> list[str]:
     """Swept dimensions, seeds left out."""
-    paths = {str(d): values[d].attrs.get("path") for d in values.dims if d in values.coords}
-    return [dim for dim, path in paths.items() if path not in (None, finals.SEED)]
+    return [dim for dim, path in finals.paths(values).items() if path != finals.SEED]
 
 
 def values_of(tree: xr.DataTree) -> dict[str, xr.Dataset]:
@@ -58,18 +56,19 @@ def _fits(values: xr.Dataset, name: str) -> bool:
     if f"{name}_sem" not in values or not bool(values[name].notnull().any()):
         return False
     swept = [d for d in axes_of(values[name]) if values.sizes[d] > 1]
-    others = [d for d in values[name].dims if d not in axes_of(values[name]) and values.sizes[d] > 1]
-    few = all(values.sizes[d] <= MOST_CURVES for d in others)
-    return 1 <= len(swept) <= 3 and few and len(others) <= (1 if len(swept) == 1 else 0)
+    dims = [d for d in values[name].dims if values.sizes[d] > 1]
+    labelled = all(d in values.coords or values.sizes[d] <= MOST_CURVES for d in dims)
+    return bool(swept) and len(dims) <= 3 and labelled
 
 
 def drawing(values: xr.Dataset, name: str) -> Figure:
     """The figure of one quantity: curves over one swept axis, maps over two or three."""
     chosen = values[[n for n in (name, f"{name}_sem", f"{name}_theory") if n in values]].squeeze(drop=True)
-    swept = sorted(axes_of(chosen[name]), key=lambda d: chosen.sizes[d])
-    if len(swept) == 1:
-        return curves(chosen, name, swept[0])
-    return maps(chosen, name, swept)
+    swept = axes_of(chosen[name])
+    dims = sorted(map(str, chosen[name].dims), key=lambda d: (d in swept, chosen.sizes[d]))
+    if len(dims) == 1 or (len(dims) == 2 and dims[0] not in swept and chosen.sizes[dims[0]] <= MOST_CURVES):
+        return curves(chosen, name, dims[-1])
+    return maps(chosen, name, dims)
 
 
 def curves(values: xr.Dataset, name: str, along: str) -> Figure:
@@ -79,7 +78,8 @@ def curves(values: xr.Dataset, name: str, along: str) -> Figure:
     labels = values[other].values.tolist() if other in values.coords else range(values.sizes.get(other, 1))
     place = _place(values[along])
     known = values.get(f"{name}_theory")
-    for i, (label, colour) in enumerate(zip(labels, style.MEMORY_COLOURS, strict=False)):
+    hues = style.MEMORY_COLOURS if len(labels) <= len(style.MEMORY_COLOURS) else style.shades(len(labels))
+    for i, (label, colour) in enumerate(zip(labels, hues, strict=False)):
         one = values if other is None else values.isel({other: i})
         words = "mean ± standard error" if other is None else f"{other.replace('_', ' ')} {_text(label)}"
         axes.errorbar(place, one[name].values, yerr=np.nan_to_num(one[f"{name}_sem"].values), color=colour, marker="o",
@@ -97,7 +97,9 @@ def curves(values: xr.Dataset, name: str, along: str) -> Figure:
 def maps(values: xr.Dataset, name: str, swept: list[str]) -> Figure:
     """Phase diagrams over the two axes with most values, side by side for the values of a third; and their errors."""
     *third, up, along = swept
-    panels = [{}] if not third else [{third[0]: i} for i in range(min(values.sizes[third[0]], MOST_CURVES))]
+    count = values.sizes[third[0]] if third else 0
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_PANELS)).round().astype(int))
+    panels = [{third[0]: i} for i in chosen.tolist()] if third else [{}]
     figure, found = grid(len(panels), *((6.4, 4.8) if len(panels) == 1 else (4.9, 4.0)))
     low, high = float(values[name].min()), float(values[name].max())
     mesh = None
@@ -137,6 +139,8 @@ def _errors(sem: np.ndarray) -> str:
 
 def axis_label(axis: xr.DataArray) -> str:
     """What was swept: its name, with its path where that says more, and units."""
+    if "path" not in axis.attrs:
+        return style.label(str(axis.name), axis.attrs)
     units = str(axis.attrs.get("units", "1"))
     name = str(axis.name).replace("_", " ")
     return name if units in ("", "1") else style.label(name, {"units": units})
@@ -189,15 +193,6 @@ def _text(label) -> str:
     return f"{label:g}" if isinstance(label, float) else str(label)
 
 
-def rows(values: xr.Dataset, names: list[str]):
-    """Every point of a sweep: its swept values, then mean and standard error of each quantity."""
-    swept = axes_of(values)
-    for place in itertools.product(*(range(values.sizes[d]) for d in swept)):
-        point = values.isel(dict(zip(swept, place, strict=True)))
-        labels = [_text(point[d].values.item()) for d in swept]
-        yield labels, [(float(point[name]), float(point[f"{name}_sem"])) for name in names]
-
-
 def drawn(tree: xr.DataTree) -> list[tuple]:
     """Name, drawing and caption of every figure of a sweep."""
     values, found, taken = values_of(tree), [], set()
@@ -209,8 +204,12 @@ def drawn(tree: xr.DataTree) -> list[tuple]:
 
 
 def table(tree: xr.DataTree) -> pd.DataFrame:
-    """Final values and standard errors of what has no other label, at every point."""
-    node = values_of(tree).get("/", xr.Dataset())
-    axes = axes_of(node)
-    plain = [name for name in node.data_vars if set(node[name].dims) <= set(axes) and f"{name}_sem" in node]
-    return node[[each for name in plain for each in (name, f"{name}_sem")]].to_dataframe()
+    """Final values and standard errors at every point, of what has the same labels as the quantity drawn first."""
+    values = values_of(tree)
+    fit = quantities(values)
+    if not fit:
+        return pd.DataFrame()
+    node, dims = values[fit[0][0]], values[fit[0][0]][fit[0][1]].dims
+    alike = [name for path, name in fit if path == fit[0][0] and node[name].dims == dims]
+    both = node[[each for name in alike for each in (name, f"{name}_sem")]]
+    return both.to_dataframe(dim_order=[*axes_of(both), *(d for d in dims if d not in axes_of(both))])

@@ -50,20 +50,24 @@ def _missing(root: xr.Dataset, axes: list[str]) -> str:
 
 def _points(tree: xr.DataTree) -> str:
     """Final values, point by point."""
-    values = plots_sweep.values_of(tree).get("/", xr.Dataset())
-    axes = plots_sweep.axes_of(values)
-    names = [name for _, name in plots_sweep.quantities({"/": values}) if set(values[name].dims) <= set(axes)]
-    names = names[:MOST_COLUMNS]
-    if not names:
-        return ""
-    if np.prod([values.sizes[axis] for axis in axes]) > MOST_POINTS:
-        return f'<p class="soft">More than {MOST_POINTS} points: see {results.FILE_NAME}.</p>'
-    head = [*axes, *(f"{name} ({units})" if (units := values[name].attrs["units"]) != "1" else name for name in names)]
+    frame = plots_sweep.table(tree)
+    if len(frame) > MOST_POINTS:
+        return f'<p class="soft">More than {MOST_POINTS} rows: see {results.FILE_NAME}.</p>'
+    names = [name for name in frame.columns if not name.endswith("_sem")][:MOST_COLUMNS]
     rows = [
-        [*map(cell, labels), *(cell(results.format_value(*each).removesuffix(" ± —"), "number") for each in numbers)]
-        for labels, numbers in plots_sweep.rows(values, names)
-    ]
-    return table([escape(words) for words in head], rows)
+        [*(cell(f"{label:g}" if isinstance(label, float) else label) for label in _labels(key)),
+         *(cell(_value(row[name], row[f"{name}_sem"]), "number") for name in names)]
+        for key, row in frame.iterrows()
+    ]  # fmt: skip
+    return table([escape(str(words)) for words in (*frame.index.names, *names)], rows) if names else ""
+
+
+def _value(mean: Any, sem: Any) -> str:
+    return results.format_value(float(mean), float(sem)).removesuffix(" ± —")
+
+
+def _labels(key: Any) -> tuple:
+    return key if isinstance(key, tuple) else (key,)
 
 
 def comparison(tree: xr.DataTree, pictures: str) -> list[str]:

@@ -117,10 +117,16 @@ def light(tree: xr.DataTree) -> xr.DataTree:
         if group in HEAVY:
             continue
         heavy = [n for n, array in node.variables.items() if n not in node.dims and not _fits(str(n), array)]
-        nodes[group] = node.drop_vars(heavy)
+        nodes[group] = _numbered(node.drop_vars(heavy))
         rest += [f"{group.rstrip('/')}/{name}" for name in heavy]
     nodes["/"] = nodes["/"].assign_attrs({ELSEWHERE: json.dumps(rest)})
     return xr.DataTree.from_dict(nodes)
+
+
+def _numbered(node: xr.Dataset) -> xr.Dataset:
+    """Memories with numbers, so that points that store more or fewer of them can be joined."""
+    bare = "memory" in node.dims and "memory" not in node.coords
+    return node.assign_coords(memory=np.arange(node.sizes["memory"])) if bare else node
 
 
 def _nodes(tree: xr.DataTree):
