@@ -132,12 +132,13 @@ def standard(source: str | Path | dict | Scenario, base: Scenario, wide: Sequenc
 def _collected(directory: "Directory", planned: dict, found, join: Callable, bar) -> dict[str, str]:
     """Keeps what is found, and rewrites the joined results now and then; what failed and why."""
     failed: dict[str, str] = {}
-    due = time.monotonic() + REWRITE_SECONDS
+    tried, due = 0, time.monotonic() + REWRITE_SECONDS
     for name, outcomes in found:
         failed |= directory.keep(name, planned[name], outcomes)
+        tried += len(planned[name])
         bar.update(len(planned[name]))
         began = time.monotonic()
-        if began > due and len(failed) < bar.n:
+        if began > due and len(failed) < tried:
             join()
             due = time.monotonic() + max(REWRITE_SECONDS, SPARING * (time.monotonic() - began))
     return failed

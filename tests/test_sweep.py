@@ -214,6 +214,23 @@ def test_a_point_that_fails_is_named_and_the_others_stand(tmp_path, monkeypatch)
     assert sweep.run_sweep(HOPFIELD, {"run.seed": range(3)}, tmp_path / "s", workers=0, quiet=True).computed == 1
 
 
+def test_results_grow_while_the_sweep_goes_on(tmp_path, monkeypatch):
+    """After every batch, if rewriting is made so cheap; what is not there yet is NaN."""
+    monkeypatch.setattr(sweep, "REWRITE_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "SPARING", 0.0)
+    missing = []
+    honest = sweep.Directory.join
+
+    def join(self, *args):
+        tree = honest(self, *args)
+        missing.append(int(np.isnan(tree["overlap"].isel(replica=0, step=0, memory=0)).sum()))
+        return tree
+
+    monkeypatch.setattr(sweep.Directory, "join", join)
+    sweep.sweep(HOPFIELD, {"run.seed": range(3)}, tmp_path / "s", workers=0, batch=1, quiet=True)
+    assert missing == [2, 1, 0, 0]
+
+
 def test_a_directory_of_a_run_is_left_alone(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="holds a run"):
