@@ -178,7 +178,7 @@ def test_schema_report_and_version(command):
     assert command("schema", "rule")[0] == 0
     code, _, err = command("report", "nowhere")
     assert code == 2
-    assert "no results.nc" in err
+    assert "no such file or run directory" in err
     assert command("--version")[1] == f"matterlearn {matterlearn.__version__}\n"
     assert command("--help")[0] == 0
     assert command("run", "wells.yaml", "--device", "tpu")[0] == 2

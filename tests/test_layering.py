@@ -12,7 +12,7 @@ from matterlearn.kinds import FAMILIES, kinds
 ROOT = Path(__file__).resolve().parents[1]
 NO_JAX = (
     "errors", "spec", "kinds", "documents", "scenario", "cli", "results", "verdicts", "style", "drawing", "plots",
-    "plots_couplings", "snapshots", "report", "trajectory", "run", "doctor",
+    "plots_couplings", "snapshots", "report", "trajectory", "doctor", "accessor", "cite", "compare", "directories",
 )  # fmt: skip
 
 
