@@ -3,8 +3,11 @@
 import collections
 import contextlib
 import copy
+import functools
 import os
 import resource
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +18,9 @@ from scenario_texts import LIBRARY, NUMBERS, ODD_TEXT, SNIPPETS, places, spoiled
 
 from matterlearn import cli, documents, scenario
 from matterlearn.errors import MatterlearnError, ScenarioError
+from matterlearn.run import simulate
 
+MOST_UNITS = 32
 MOST_SECONDS, MOST_MEMORY, MOST_CHARACTERS = 2.0, 200e6, 1000
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 counts: collections.Counter = collections.Counter()
@@ -111,6 +116,47 @@ def test_ten_thousand_scenarios(folder):
     print({" ".join(key) if isinstance(key, tuple) else key: round(value, 2) for key, value in counts.items()})
     assert sum(value for key, value in counts.items() if isinstance(key, tuple)) >= 10_000
     assert all(counts[label, "valid"] >= 20 for label in ("drawn", "spoiled", "text"))
+
+
+def small(data):
+    """The same scenario, of few steps, replicas, units; whatever that does to its validity."""
+    data = {key: value for key, value in copy.deepcopy(data).items() if key not in ("variants", "expect")}
+    for *above, last in places(data):
+        target = functools.reduce(lambda inside, key: inside[key], above, data)
+        if isinstance(target[last], int) and not isinstance(target[last], bool) and target[last] > MOST_UNITS:
+            target[last] = MOST_UNITS
+    data["run"] = {"steps": 2, "replicas": 2}
+    data["observe"] = [{**each, "every": 1} for each in data.get("observe") or [] if isinstance(each, dict)][:3]
+    for name in ("learning", "design"):
+        if isinstance(data.get(name), dict):
+            data[name] = {**data[name], "updates": 2, "exposures": 1, "replicas": 2}
+            data[name] = {key: value for key, value in data[name].items() if name == "learning" or key != "exposures"}
+    return data
+
+
+def runs(data, folder):
+    """A valid scenario runs for two steps, or is refused in one line; 0 if it was not valid."""
+    try:
+        checked = scenario.load(small(data))
+    except MatterlearnError:
+        return 0
+    out = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        simulate(checked, out)
+    except MatterlearnError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < MOST_CHARACTERS
+        print(f"refused: {error}")
+    shutil.rmtree(out)
+    return 1
+
+
+@pytest.mark.slow
+def test_valid_scenarios_run(folder):
+    """Small ones, for two steps."""
+    found = []
+    each(whole(), 60, lambda data: found.append(sum(found) < 12 and runs(data, folder)))
+    assert sum(found) >= 12
 
 
 RUNGS = "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 12))
