@@ -5,14 +5,14 @@ whose sections are mappings or Configs of their kinds::
 
     import matterlearn as ml
 
-    tree = ml.run("hopfield_recall", set={"system.load": 0.05, "run.seed": 3})   # xarray.DataTree, also in runs/
+    tree = ml.run("hopfield_recall", set={"task.count": 10, "run.seed": 3})   # xarray.DataTree, also in runs/
     tree.ml                                # table of what was measured, and verdicts on what was expected
     tree.ml.plot.overlap()                 # a figure; printed, tree.ml.plot lists what can be drawn
     tree.ml.report("recall.html"), tree.ml.cite()
 
     both = ml.compare({"Hebb": tree, "hotter": ml.run("hopfield_recall", set={"dynamics.kT": 0.4})})
     both.table                             # differences with their standard errors, a pandas.DataFrame
-    phases = ml.sweep("hopfield_recall", {"run.seed": range(8), "system.load": [0.05, 0.1]})
+    phases = ml.sweep("hopfield_recall", {"run.seed": range(8), "task.count": [10, 25, 50]})
 
 `load` checks a scenario and returns it, `run` simulates it, `sweep` does so over values of its quantities, `open`
 opens results, `compare` holds runs against each other, `cite` gives BibTeX, and `allow` lets scenarios name kinds of
