@@ -23,7 +23,7 @@ import yaml
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).with_name("_ext")))
-from gallery import TEXTS, changed, sections  # noqa: E402
+from gallery_pages import TEXTS, changed, sections  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from matterlearn import plots, results, scenario, style, verdicts
 from matterlearn.errors import MatterlearnError
@@ -49,7 +49,7 @@ def runs(directories: list[Path]) -> Iterator[Run]:
     for file in sorted(folder / results.FILE_NAME for folder in folders if folder.parent.name != "variants"):
         try:
             with h5py.File(file) as opened:
-                stored = json.loads(opened.attrs["matterlearn_scenario"])
+                stored = json.loads(str(opened.attrs["matterlearn_scenario"]))
             yield Run(file.parent, file.stat().st_mtime, scenario.resolve(scenario.load(stored)))
         except (OSError, KeyError, ValueError, MatterlearnError):
             continue  # another version's, or no run of ours

@@ -52,7 +52,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
 
 def test_the_scenario_of_the_readme_is_valid():
     (example,) = blocks("yaml")
-    assert load(example).task.memories == 2
+    assert load(example).task.memories == 2  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_the_scenario_reference_is_up_to_date():
@@ -112,7 +112,7 @@ def test_keys_of_the_bibliography_are_used_once():
 
 
 def test_every_scenario_has_its_place_in_the_gallery():
-    placed = sum(extension("gallery").SUBJECTS.values(), [])
+    placed = sum(extension("gallery_pages").SUBJECTS.values(), [])
     assert len(placed) == len(set(placed))
     assert set(placed) == {path.stem for path in (ROOT / "scenarios").glob("*.yaml")}
 
@@ -121,7 +121,7 @@ def test_every_scenario_has_its_place_in_the_gallery():
 def test_gallery_keeps_what_belongs_to_the_scenario(file):
     kept = json.loads(file.read_text(encoding="utf-8"))
     today = yaml.safe_load((ROOT / f"scenarios/{file.stem}.yaml").read_text(encoding="utf-8"))
-    gallery = extension("gallery")
+    gallery = extension("gallery_pages")
     assert set(gallery.changed(kept, today)) <= set(gallery.TEXTS), "the run is of another version: make gallery"
     assert bool(kept["verdicts"]) == bool(today.get("expect"))
     for figure in kept["figures"]:
@@ -134,7 +134,7 @@ def test_gallery_keeps_no_other_files():
 
 
 def test_api_pages_have_all_public_modules():
-    api = extension("api")
+    api = extension("api_pages")
     pages = api.pages(ROOT / "matterlearn", extension("generate").bibliography(DOCS))
     assert {"matterlearn.theory.hopfield", "matterlearn.core.system", "matterlearn.testing"} <= set(pages)
     assert not any("._" in name for name in pages)

@@ -3,19 +3,19 @@
 import re
 from pathlib import Path
 
-import api
-import equations
-import gallery
+import api_pages
+import equations_page
+import gallery_pages
 import kinds_page
 
 
 def write(docs: Path) -> None:
     """All generated pages below docs."""
     keys = bibliography(docs)
-    pages = {f"api/{name}.rst": text for name, text in api.pages(docs.parent / "matterlearn", keys).items()}
-    pages |= {f"gallery/{name}.md": text for name, text in gallery.pages(docs, keys).items()}
+    pages = {f"api/{name}.rst": text for name, text in api_pages.pages(docs.parent / "matterlearn", keys).items()}
+    pages |= {f"gallery/{name}.md": text for name, text in gallery_pages.pages(docs, keys).items()}
     pages |= {"kinds.md": kinds_page.page(), "limits-of-kinds.md": kinds_page.limits()}
-    pages |= {"equations.md": equations.page(docs / "equations.yaml")}
+    pages |= {"equations.md": equations_page.page(docs / "equations.yaml")}
     for name, text in pages.items():
         update(docs / name, text)
     for folder, ending in (("api", "rst"), ("gallery", "md")):
