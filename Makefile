@@ -71,5 +71,5 @@ bench: $(READY)  ## measure speed
 	@$(BIN)/python docs/benchmarks/message_passing.py
 
 clean:  ## remove .venv, caches; runs/ stays
-	rm -rf $(VENV) docs/_build docs/api .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) docs/_build docs/api docs/gallery/*.md .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
