@@ -50,3 +50,13 @@ def x64():
     """Double precision within one test: arrays made in it are float64."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """Runs of this module write results and no figures, for which seconds would go by."""
+    from matterlearn import report
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write", lambda directory: None)
+        yield

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn.core.annealing import anneal
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
@@ -90,7 +91,7 @@ def test_exact_rule_descends_the_known_gradient():
 
 
 @pytest.mark.parametrize("values", ["threshold", "spins", {"values": 3}])
-@pytest.mark.parametrize("kT", [0.6, 1.0])
+@pytest.mark.parametrize("kT", [0.6, slow(1.0)])
 @in_double
 def test_both_ways_to_sum_agree_with_all_states(values, kT):
     """ln Z, marginals and their gradients, from the energies of all states."""
@@ -99,11 +100,16 @@ def test_both_ways_to_sum_agree_with_all_states(values, kT):
     q, kT = system.visible.values, jnp.asarray(kT)
     table = enumeration.configurations(7, [q] * 3 + [2] * 4)
     states = LayersState(jnp.asarray(table[:, :3]), jnp.asarray(table[:, 3:]))
-    energies = np.asarray(jax.vmap(system.energy)(states))
-    log_z = system.log_partition(kT)
-    moments = jax.vmap(lambda x: coupling_gradient(system, x))(states)
     first = jax.tree.map(lambda leaf: leaf[5], states)
-    marginal, slope = system.marginal_energy(first, kT), marginal_gradient(system, first, kT)
+
+    @eqx.filter_jit
+    def sums(system, kT):
+        moments = jax.vmap(lambda x: coupling_gradient(system, x))(states)
+        marginal, slope = system.marginal_energy(first, kT), marginal_gradient(system, first, kT)
+        return jax.vmap(system.energy)(states), system.log_partition(kT), moments, marginal, slope
+
+    energies, log_z, moments, marginal, slope = sums(system, kT)
+    energies = np.asarray(energies)
     weight = np.exp(-energies / kT)
     assert abs(log_z - np.log(weight.sum())) < 1e-12
     mine = np.all(table[:, :3] == table[5, :3], axis=1)
@@ -140,7 +146,7 @@ def test_gaussian_machine_has_the_known_partition_function_and_mixture():
     np.testing.assert_allclose(np.exp(weight), [0.23821997, 0.14668633, 0.39147795, 0.22361575], atol=6e-9)
 
 
-@pytest.mark.parametrize("kT", [1.0, 0.5])
+@pytest.mark.parametrize("kT", [slow(1.0), 0.5])
 def test_gaussian_machine_is_sampled_from_its_law(kT):
     """Means and covariances of 20 000 independent chains against the exact mixture; finds errors of 3 %."""
     system, sampler, chains = gaussian_machine(), heat_bath(kT), 20_000
@@ -170,7 +176,7 @@ def test_gaussian_machine_is_sampled_from_its_law(kT):
         assert np.abs(z).max() < 4, z
 
 
-@pytest.mark.parametrize(("make", "log_z"), [(machine, LOG_Z), (gaussian_machine, 2.915762914562)])
+@pytest.mark.parametrize(("make", "log_z"), [(machine, LOG_Z), slow(gaussian_machine, 2.915762914562)])
 def test_annealing_finds_the_partition_function(make, log_z):
     """Against the sum, in standard errors of 400 chains; ⟨w⟩ itself has no bias, so three levels will do as well."""
     system = make()
@@ -224,7 +230,7 @@ def test_hidden_units_of_any_graph_are_summed_over():
     assert abs(system.marginal_energy(x, ONE, held) + np.log(np.exp(-energies[kept]).sum())) < 1e-12
 
 
-@pytest.mark.parametrize("moves", ["heat_bath", "metropolis"])
+@pytest.mark.parametrize("moves", [slow("heat_bath"), "metropolis"])
 def test_a_frustrated_graph_is_sampled_from_its_law(moves):
     """Mean of every unit and of every bond, 8192 chains, |z| < 4."""
     system = config(
@@ -254,7 +260,7 @@ def test_a_frustrated_graph_is_sampled_from_its_law(moves):
 # Rules ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["boltzmann_machine", "spin_network"])
+@pytest.mark.parametrize("kind", [slow("boltzmann_machine"), "spin_network"])
 @in_double
 def test_pseudo_likelihood_descends_its_own_loss(kind):
     """Direction against central differences of −Σ ln P(s_i | others), and against the law of one unit written out."""

@@ -11,17 +11,19 @@ from matterlearn.core.lattice_kernel import LatticeKernel
 from matterlearn.core.matter import matter
 from matterlearn.kinds import FAMILIES, config_class, kinds, load_kind
 
+examples = functools.cache(testing.examples)
+
 
 def variants(*families):
     """One parameter per small example of every kind."""
     found = [(family, kind, i) for family in families for kind in kinds(family)
-             for i in range(len(testing.examples(family, kind)))]  # fmt: skip
+             for i in range(len(examples(family, kind)))]  # fmt: skip
     return [pytest.param((f, k, i), id=f"{k}-{i}") for f, k, i in found]
 
 
 def example(parameter):
     family, kind, i = parameter
-    return testing.examples(family, kind)[i]
+    return examples(family, kind)[i]
 
 
 ESSENTIAL = {
@@ -35,7 +37,7 @@ ESSENTIAL = {
 
 def table(checks, family):
     """What every kind of a family has to pass."""
-    return {kind: tuple(checks(testing.examples(family, kind)[0])) for kind in kinds(family)}
+    return {kind: tuple(checks(examples(family, kind)[0])) for kind in kinds(family)}
 
 
 def rule_checks(config):
@@ -107,7 +109,7 @@ def test_rule(parameter, check):
 @functools.cache
 def plain_systems():
     """The first example of every system, what takes the fewest words to write first."""
-    return sorted((testing.examples("systems", kind)[0] for kind in kinds("systems")),
+    return sorted((examples("systems", kind)[0] for kind in kinds("systems")),
                   key=lambda config: len(config.model_dump_json()))  # fmt: skip
 
 
@@ -118,7 +120,7 @@ def pairs_of_rule_and_system():
     """
     found = []
     for turn, rule in enumerate(kinds("rules")):
-        config, first = testing.examples("rules", rule)[0], {}
+        config, first = examples("rules", rule)[0], {}
         partners = [material for material in plain_systems() if testing.goes_with(config, material)]
         for material in partners:
             first.setdefault(matter(material), material.kind)
@@ -146,7 +148,7 @@ def test_nothing_is_left_to_the_slow_tests_alone(family, checks):
     """Without them every kind appears, every check of every sort of kinds, and every kind's essential ones."""
     left = {(parameter[1], check) for parameter, check in kept(variants_with(checks, family))}
     given = table(checks, family)
-    one_by_one = {kind for kind in given if getattr(testing.examples(family, kind)[0], "one_by_one", False)}
+    one_by_one = {kind for kind in given if getattr(examples(family, kind)[0], "one_by_one", False)}
     assert {kind for kind, _ in left} == {kind for kind, own in given.items() if own}
     for sort in set(given.values()):
         assert {check for kind, check in left if given[kind] == sort} == set(sort)
@@ -214,7 +216,7 @@ def test_a_wrong_sampler_temperature_is_found():
 
 def test_a_wrong_kernel_is_found():
     """Local energies that are wrong by a hundredth fail, and so do draws that are a fifth too warm."""
-    case = testing.system_case(testing.examples("systems", "lattice_condensate")[0])
+    case = testing.system_case(examples("systems", "lattice_condensate")[0])
 
     class Warm(LatticeKernel):
         def conditional(self, bits, value, environment, kT):

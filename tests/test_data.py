@@ -13,6 +13,8 @@ from matterlearn.errors import ScenarioError
 from matterlearn.learning import Learning
 from matterlearn.scenario import load
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MODEL = {
     "title": "Bars and stripes",
     "system": {"kind": "restricted_boltzmann_machine", "visible": 4, "hidden": 6, "disorder": 0.1},
@@ -84,6 +86,7 @@ def learned(tmp_path_factory):
     return run_in
 
 
+@pytest.mark.slow
 def test_updates_between_records_are_the_same_in_any_chunk(learned):
     """Of three updates, two are those of a compiled loop, wherever chunks begin."""
     _, update, records = first = learned(410)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import fakes.estimators
-from matterlearn import designing, loop
+from matterlearn import designing, loop, report
 from matterlearn.design._constraints import project
 from matterlearn.design._estimator import Setup
 from matterlearn.design._objective import REDUCTIONS, SCALES, Objective, Term
 from matterlearn.designing import Design
-from matterlearn.errors import InputError, ScenarioError, SimulationError
+from matterlearn.errors import InputError, Interrupted, ScenarioError, SimulationError
 from matterlearn.observables.energy import Energy
 from matterlearn.run import build, optimizer, simulate
 from matterlearn.scenario import load
@@ -65,6 +65,11 @@ def test_design_reaches_its_target_and_fresh_seeds_confirm_it(designed):
     assert abs(before.mean() - 1.0) < 4 * before.std(ddof=1) / np.sqrt(len(before))
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr(report, "write", lambda directory: None)
+
+
 def test_results_of_a_design(designed):
     node = designed.tree["design"]
     assert node["loss"].dims == ("update",) and node.sizes["update"] == 61
@@ -76,6 +81,7 @@ def test_results_of_a_design(designed):
     assert {"design", "validation", "designed_couplings"} <= names
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_resumed_design_has_the_same_bits(tmp_path, designed, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     advance = Design.advance
@@ -86,7 +92,7 @@ def test_resumed_design_has_the_same_bits(tmp_path, designed, monkeypatch):
         return advance(self, carry, begin, count)
 
     monkeypatch.setattr(Design, "advance", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         simulate(TRAP, out=tmp_path / "trap")
     monkeypatch.setattr(Design, "advance", advance)
     again = simulate(TRAP, out=tmp_path / "trap", resume=True).tree
@@ -102,6 +108,7 @@ def heavy(**settings):
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_no_standard_error_where_there_is_no_variance(tmp_path):
     result = simulate(heavy(), out=tmp_path / "heavy")
     node = result.tree["design"]
@@ -110,6 +117,7 @@ def test_no_standard_error_where_there_is_no_variance(tmp_path):
     assert any("no variance" in note for note in result.notes)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_fallback_takes_over(tmp_path):
     result = simulate(heavy(fallback=TRAP["design"]["estimator"], patience=2), out=tmp_path / "fallback")
     node = result.tree["design"]
@@ -120,12 +128,14 @@ def test_fallback_takes_over(tmp_path):
     assert [e["now"] for e in events if e["event"] == "estimator distrusted"] == ["equilibrium"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_clipping_is_counted_and_bounds_the_gradient(tmp_path):
     node = simulate(heavy(clip=0.5), out=tmp_path / "clip").tree["design"]
     assert (node["clipped"].values > 0).all()
     np.testing.assert_allclose(node["gradient_norm"].values, 0.5, rtol=1e-6)  # every replica's is longer
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_couplings_change_without_compiling_again(tmp_path):
     fakes.estimators.traces.clear()
     simulate(heavy(clip=0.7), out=tmp_path / "once")

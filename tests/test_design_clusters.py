@@ -13,6 +13,7 @@ import pytest
 from scipy.integrate import quad
 from sticky_clusters import pair_law, with_coupling
 
+from covering import slow
 from matterlearn.core.pair_profile import Quadrature, contact_distance, log_bond_weights
 from matterlearn.core.symmetric import index, pack, unpack
 from matterlearn.errors import ScenarioError
@@ -27,6 +28,8 @@ from matterlearn.theory.labelled_clusters import (
     labelled_isomers,
     shape_probabilities,
 )
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 APART = [(0, 3), (1, 4), (2, 5)]
 FIRST, SECOND = np.triu_indices(6, 1)
@@ -52,7 +55,7 @@ def bond_weight(coupling, alpha=15.0, stiffness=1800.0, kT=1.0):
 # ---- labelled isomers ----
 
 
-@pytest.mark.parametrize(("n", "dim"), [(3, 2), (4, 2), (4, 3), (5, 3), (6, 2), (6, 3)])
+@pytest.mark.parametrize(("n", "dim"), [(3, 2), (4, 2), (4, 3), (5, 3), slow(6, 2), (6, 3)])
 def test_isomers_are_all_labelled_graphs_and_equal_bonds_give_the_sticky_shapes(n, dim):
     isomers = labelled_isomers(n, dim)
     first, second = np.triu_indices(n, 1)
@@ -86,6 +89,7 @@ def missing_edges():
     return octahedra, [set(p) for p in paths]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strong", "weak"), [(-7.0, -2.0), (-5.0, 0.0)])
 def test_yield_is_a_polynomial_in_one_ratio_of_bond_weights(strong, weak):
     chosen = {frozenset(p) for p in APART}
@@ -131,6 +135,7 @@ def test_weight_of_a_bond_is_its_integral(x64, core):
         assert float(found[k]) == pytest.approx(np.log(exact), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_deep_stiff_bond_vibrates_harmonically(x64):
     """z = e^{−J/kT} ½ [√(π kT/k) + √(π kT/(−J α²))] and its derivative with respect to J."""
     coupling, alpha, stiffness = -400.0, 15.0, 90_000.0

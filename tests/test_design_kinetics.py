@@ -14,6 +14,7 @@ from scipy.sparse import diags_array
 from scipy.sparse.linalg import spsolve
 from sticky_clusters import pair_law, with_coupling
 
+from covering import slow
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.pair_profile import contact_distance
 from matterlearn.core.symmetric import unpack
@@ -26,6 +27,8 @@ from matterlearn.tasks import rigid_isomers
 from matterlearn.theory import clusters
 from matterlearn.theory import rhombus_flip as theory
 from matterlearn.theory.labelled_clusters import labelled_isomers
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 RING = [(0, 1), (1, 2), (2, 3), (0, 3)]
 
@@ -81,7 +84,9 @@ def generator_times(first, second, cutoff, cells=4000):
     return times
 
 
-@pytest.mark.parametrize(("first", "second", "alpha"), [(-2.5, -1.5, 7.0), (-9.0, -8.0, 7.0), (-5.0, -6.0, 12.0)])
+@pytest.mark.parametrize(("first", "second", "alpha"), [
+    (-2.5, -1.5, 7.0), slow(-9.0, -8.0, 7.0), slow(-5.0, -6.0, 12.0),
+])  # fmt: skip
 def test_first_passage_agrees_with_a_generator_and_with_populations(first, second, alpha):
     cutoff = 1.0 - np.log(1.0 - np.sqrt(0.5)) / alpha
     energies = diagonal(first, alpha), diagonal(second, alpha)
@@ -116,7 +121,7 @@ def test_high_barriers_separate_well_and_barrier():
     assert exact == pytest.approx(theory.ANGULAR_MOBILITY / well / barrier, rel=2e-3)
 
 
-@pytest.mark.parametrize(("couplings", "interval"), [((-2.5, -1.5), 0.0), ((-9.5, -8.4), 2e-3)])
+@pytest.mark.parametrize(("couplings", "interval"), [slow((-2.5, -1.5), 0.0), ((-9.5, -8.4), 2e-3)])
 def test_closed_form_of_the_flip_and_its_gradient(x64, couplings, interval):
     system = discs(*couplings)
     cutoff = contact_distance(system)

@@ -36,6 +36,7 @@ def clones():
     )
 
 
+@pytest.mark.slow
 def test_clones_part_where_theory_says(clones):
     """Four standard errors of 200 pairs are 0.14 at most; φ goes from 1 to ½."""
     assert float(clones["clone_overlap_deviation"]) < 4

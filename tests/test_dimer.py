@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
 from matterlearn.core.symmetric import index
@@ -86,7 +87,7 @@ def test_patchy_pair(integrator):
             agrees(f"{kind} χ_{p}{q}", contacts.coupling[:, pairs[p, q]], exact.contacts[p, q])
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("dimension", [slow(2), 3])
 def test_isotropic_pair(dimension):
     """Two particles in a Morse well over a harmonic core; bound means a contact above one half."""
     strength = {2: 3.0, 3: 4.0}[dimension]

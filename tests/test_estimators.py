@@ -9,6 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.integrate import quad
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import DynState, normal_like
 from matterlearn.core.lattice_kernel import LatticeState
@@ -96,8 +97,11 @@ def test_transient_of_a_trap_has_its_exact_derivative(kind):
     assert found.gradient_sem.coefficient[1] < 0.1 * abs(2 * slope)
 
 
-@pytest.mark.parametrize("kind", [*THROUGH_PATHS, "equilibrium"])
-@pytest.mark.parametrize("motion", ["brownian", "langevin"])
+@pytest.mark.parametrize(("kind", "motion"), [
+    ("pathwise", "brownian"), ("tangent", "langevin"), ("score_function", "langevin"), ("equilibrium", "brownian"),
+    slow("pathwise", "langevin"), slow("tangent", "brownian"), slow("score_function", "brownian"),
+    slow("equilibrium", "langevin"),
+])  # fmt: skip
 def test_width_of_a_trap_shrinks_as_its_stiffness_grows(kind, motion):
     """d⟨x²⟩/dk = −kT/k², with BAOAB exactly; Euler–Maruyama widens it to kT/k/(1 − k dt/2)."""
     k, dt = 2.0, 0.05
@@ -130,7 +134,7 @@ def right_fraction(tilt, height):
     return right / (left + right)
 
 
-@pytest.mark.parametrize("kind", ["equilibrium", "score_function"])
+@pytest.mark.parametrize("kind", ["equilibrium", slow("score_function")])
 def test_step_function_in_a_double_well(kind):
     """The fraction on the right answers to a tilt although its own derivative is zero everywhere."""
     tilt, height, h = 0.3, 1.0, 1e-4
@@ -218,8 +222,10 @@ def test_enumeration_is_exact(lattice):
     assert float(found.loss_sem) == 0
 
 
-@pytest.mark.parametrize("move", ["heat_bath", "metropolis"])
-@pytest.mark.parametrize("kind", ["score_function", "equilibrium"])
+@pytest.mark.parametrize(("kind", "move"), [
+    ("score_function", "heat_bath"), ("equilibrium", "metropolis"), slow("score_function", "metropolis"),
+    slow("equilibrium", "heat_bath"),
+])  # fmt: skip
 def test_lattice_gradients_against_enumeration(lattice, move, kind):
     """Every component of the gradient within 4 s.e. of the exact one."""
     dynamics = {"heat_bath": HeatBathConfig, "metropolis": MetropolisConfig}[move](kind=move, kT=0.8).build()
@@ -293,7 +299,7 @@ def test_reweighting_follows_the_couplings_and_knows_when_it_cannot():
     assert int(estimator.prepare(jax.random.key(2), couplings(trap(60.0)), setup, samples).draws) == 2
 
 
-@pytest.mark.parametrize("kind", ["equilibrium", "score_function"])
+@pytest.mark.parametrize("kind", ["equilibrium", slow("score_function")])
 def test_standard_error_is_the_scatter_of_independent_gradients(kind):
     """Thirty gradients with their own seeds scatter as the quoted errors say: a ratio of 1 ± 1/√58, |z| < 4.
 
@@ -348,7 +354,9 @@ def test_growth_rate_is_that_of_an_inverted_well():
     assert float(growth_rate(times, jnp.exp(0.2 * times)[None])) == pytest.approx(0.2, rel=1e-5)
 
 
-@pytest.mark.parametrize(("steps", "levels"), [(0, 1), (1, 1), (7, 1), (7, 2), (100, 2), (101, 3), (64, 3)])
+@pytest.mark.parametrize(("steps", "levels"), [
+    (0, 1), slow(1, 1), slow(7, 1), (7, 2), slow(100, 2), (101, 3), slow(64, 3),
+])  # fmt: skip
 def test_checkpoints_change_neither_values_nor_gradients(steps, levels):
     body = lambda y: (jnp.sin(y) + 0.3 * y, y**2)  # noqa: E731
 

@@ -18,12 +18,14 @@ from matterlearn.design.implicit import Config as ImplicitConfig
 from matterlearn.dynamics.fire import Config as FireConfig
 from matterlearn.errors import InputError, ScenarioError
 from matterlearn.observables.moment import Moment
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import load
 from matterlearn.systems.landscape import Config as LandscapeConfig
 from matterlearn.systems.landscape import LandscapeState
 from matterlearn.systems.pair_potential import Config as PairConfig
 from matterlearn.tasks.relaxation import Config as RelaxationConfig
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 PLACE = Moment("moment", (), "1", "mean of x", 1, 1)
 
@@ -112,6 +114,7 @@ def pair(x64):
 def test_distance_of_two_particles(pair):
     """dr*/dc_k = −∂V'(r*)/∂c_k / V''(r*): two translations and one rotation are free."""
 
+    @jax.jit
     def slope(coefficients, r):
         return jax.grad(eqx.tree_at(lambda s: s.coefficients, pair, coefficients).potential)(r)
 
@@ -122,8 +125,8 @@ def test_distance_of_two_particles(pair):
     x = pair.arrange(jnp.array([[0.1, 0.2], [0.9, 1.1]]))
     found = respond(pair, x, Separation("distance", (), "σ", "distance", 1))
     assert float(found.mean[0]) == pytest.approx(r, abs=1e-9)
-    curvature = jax.grad(slope, 1)(pair.coefficients, r)
-    closed = -jax.grad(slope)(pair.coefficients, r) / curvature
+    by_coefficients, curvature = jax.jit(jax.grad(slope, (0, 1)))(pair.coefficients, r)
+    closed = -by_coefficients / curvature
     assert float(curvature) > 0 and float(jnp.abs(closed).max()) > 0.01
     np.testing.assert_allclose(found.gradient.coefficients, closed, rtol=1e-6, atol=1e-9)
     h = 1e-4
@@ -166,7 +169,7 @@ DESIGN = {
 @pytest.mark.slow
 def test_a_design_moves_the_minimum_to_its_target(tmp_path):
     """What is recorded is the minimum of the recorded landscape, and one replica, without a standard error, will do."""
-    node = run(DESIGN, out=tmp_path / "run").tree["design"]
+    node = simulate(DESIGN, out=tmp_path / "run").tree["design"]
     c = node["couplings"].values[-1]
     last = float(node["moment_designed"][-1, 0])
     assert last == pytest.approx(bottom(c, last), abs=1e-4)
@@ -182,4 +185,4 @@ def test_what_does_not_respond_is_told(tmp_path):
     """A step function of the minimum has no derivative there."""
     objective = [{"observable": {"kind": "beyond"}, "goal": "maximise"}]
     with pytest.raises(InputError, match="nothing of it responds"):
-        run(DESIGN | {"design": DESIGN["design"] | {"objective": objective}}, out=tmp_path / "step")
+        simulate(DESIGN | {"design": DESIGN["design"] | {"objective": objective}}, out=tmp_path / "step")

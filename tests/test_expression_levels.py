@@ -9,6 +9,9 @@ import matterlearn as ml
 from matterlearn import plots_noise, scenario, style
 from matterlearn.errors import ScenarioError
 from matterlearn.observables.concentration import Concentration, noise
+from matterlearn.run import simulate
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SMALL = {"kind": "regulated_expression", "volume": 8.0, "mrna": 20.0, "mrna_decay": 2.0, "saturation": 3.0,
          "exchange": 6.0, "proportional": 4.0, "integral": 8.0, "sensing": 5.0, "level": 15.0}  # fmt: skip
@@ -58,7 +61,7 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    return ml.run(RUN, out=tmp_path_factory.mktemp("cells") / "run").tree
+    return simulate(RUN, out=tmp_path_factory.mktemp("cells") / "run").tree
 
 
 def test_a_run_agrees_with_its_references(cells):
@@ -89,14 +92,14 @@ def test_the_figure_shows_means_and_noise(cells):
 def test_same_bits_in_any_chunks_and_company(cells, tmp_path):
     """Chunks of one record, and fewer replicas beside each one, change no bit."""
     short = {**RUN, "run": {"replicas": 18, "steps": 20, "chunk": 2}}
-    tree = ml.run(short, out=tmp_path / "short").tree
+    tree = simulate(short, out=tmp_path / "short").tree
     record = tree["concentration"].values
     np.testing.assert_array_equal(record, cells["concentration"].values[:18, : record.shape[1]])
 
 
 def test_one_kind_of_cell_without_a_task(tmp_path):
     free = {**RUN, "task": None, "observe": [{"kind": "concentration"}], "run": {"replicas": 4, "steps": 3}}
-    root = ml.run(free, out=tmp_path / "free").tree.to_dataset()
+    root = simulate(free, out=tmp_path / "free").tree.to_dataset()
     assert root["dilute_cv"].dims == () and root["concentration"].dims == ("replica", "step", "phase")
     assert plots_noise.buffering(ml.results.open(tmp_path / "free")) is None
 
@@ -131,7 +134,7 @@ def test_complaints(override, expected):
 @pytest.mark.slow
 def test_the_scenario_meets_its_expectations(tmp_path):
     """About forty seconds on two cores."""
-    result = ml.run("concentration_buffering", out=tmp_path / "run")
+    result = simulate("concentration_buffering", out=tmp_path / "run")
     assert result.verdicts and all(verdict.passed for verdict in result.verdicts), list(map(str, result.verdicts))
     pairs = itertools.pairwise(result.tree["dilute_cv"].sel(regulation="droplets", level=[2.0, 8.0, 12.0]).values)
     assert all(before > after for before, after in pairs)  # noise falls as droplets appear

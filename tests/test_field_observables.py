@@ -11,6 +11,8 @@ from matterlearn.observables.power_spectrum import shells, spectrum
 from matterlearn.observables.two_point import correlations, decay
 from matterlearn.theory.lattice_field import free_spectrum, momenta_squared
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_moments_of_a_field_written_by_hand():
     field = jnp.array([[1.0, -2.0], [0.0, -1.0]])

@@ -6,6 +6,8 @@ import yaml
 
 from matterlearn import plots_generative, run, scenario, style
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SLOWEST = "continuous flow"
 
 

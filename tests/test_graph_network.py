@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+from covering import slow
 from matterlearn import learning
 from matterlearn.core.drive import Drive, log_loss
 from matterlearn.core.dynamics import DynState, advance
@@ -93,7 +94,8 @@ def test_forward_pass_is_the_minimum_and_its_derivative_the_adjoint(layer):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("loss", [pytest.param("squares", marks=pytest.mark.slow), "log_loss"])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["squares", "log_loss"])
 def test_equilibrium_propagation_measures_the_adjoint(loss):
     """Two minima nudged by ±b give the gradient up to b²: a tenth of b, a hundredth of the error."""
     system = network()
@@ -151,7 +153,7 @@ def test_polynomial_is_one():
     assert np.allclose(minimum(system, x).output[0], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("layer", ["attention", "diffusion", "attentive diffusion"])
+@pytest.mark.parametrize("layer", [slow("attention"), slow("diffusion"), "attentive diffusion"])
 def test_averages_keep_what_all_nodes_share(layer):
     """Rows of attention, and of the row-normalised propagator, add up to 1: features alike stay alike."""
     system = network(layer, propagator="row_normalised", features=4, depth=4)

@@ -13,6 +13,8 @@ from matterlearn.kinds import load_kind
 from matterlearn.theory import ground_states as ground
 from matterlearn.theory.enumeration import configurations
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PETERSEN = {"kind": "boltzmann_machine", "graph": {"kind": "named", "name": "petersen"}, "coupling": 1.0}
 
 
@@ -73,6 +75,7 @@ def test_summaries_of_a_record():
     assert np.isinf(found["time_to_solution"][0])
 
 
+@pytest.mark.slow
 def test_success_follows_its_law(tmp_path):
     """Two spins that want to differ: every sweep of heat bath ends apart with q = 1/(1 + e^{−2J/kT}), so that
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from matterlearn.core.host import on_host
 from matterlearn.run import simulate
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def weighted(x, weight):

@@ -14,6 +14,8 @@ from matterlearn.kinds import load_kind
 from matterlearn.tasks import ising_teacher
 from matterlearn.theory import inverse_ising as inverse
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def build(family, kind, **config):
     return load_kind(family, kind)(kind=kind, **config)
@@ -55,6 +57,7 @@ def test_known_biases_and_bound():
     assert float(found["error_naive"][-1]) == pytest.approx(0.15679, abs=0.003)  # a million samples
 
 
+@pytest.mark.slow
 def test_learning_reaches_the_error_of_theory(tmp_path):
     """20 updates of 500 samples: the student is an inversion of 10⁴ samples, whose errors scatter as in theory."""
     tree = run.simulate(

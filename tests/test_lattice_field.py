@@ -8,6 +8,7 @@ import pytest
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from covering import slow
 from matterlearn import run
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
@@ -23,6 +24,8 @@ from matterlearn.testing import examples
 from matterlearn.theory import lattice_field as theory
 from matterlearn.theory.lattice_field_values import HOPPING, LATTICE
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ACTIONS = {
     "lattice": ({"mass_squared": -1.3, "coupling": 0.7}, lambda p, d: theory.lattice_action(-1.3, 0.7, d)),
     "hopping": ({"hopping": 0.27, "coupling": 0.3}, lambda p, d: theory.hopping_action(0.27, 0.3, d)),
@@ -31,7 +34,7 @@ ACTIONS = {
 }
 
 
-@pytest.mark.parametrize("shape", [[7], [2, 5], [2, 3, 4]])
+@pytest.mark.parametrize("shape", [slow([7]), slow([2, 5]), [2, 3, 4]])
 @pytest.mark.parametrize("convention", ACTIONS)
 def test_the_energy_is_the_action_in_every_convention(shape, convention):
     parameters, action = ACTIONS[convention]
@@ -50,7 +53,7 @@ def test_free_field_is_the_gaussian_that_it_says():
         assert abs(float(system.log_partition(jnp.asarray(1.0))) + 11.622885) < 1e-6
         hot = float(system.log_partition(jnp.asarray(2.5)))
         np.testing.assert_allclose(hot, theory.free_log_partition((8, 8), 1 / 2.5, 1 / 2.5), rtol=1e-12)
-        slope = jax.grad(lambda s: s.log_partition(jnp.asarray(1.0)))(system)
+        slope = jax.jit(jax.grad(lambda s: s.log_partition(jnp.asarray(1.0))))(system)
         np.testing.assert_allclose(float(slope.mass_squared), -64 * 0.127086999, rtol=1e-8)
         wave = jnp.cos(2 * np.pi * jnp.arange(8) * 3 / 8)[:, None] * jnp.ones(8)
         curvature = 1.0 + 4 * np.sin(np.pi * 3 / 8) ** 2
@@ -60,7 +63,7 @@ def test_free_field_is_the_gaussian_that_it_says():
 def test_draws_of_the_free_field_have_its_spectrum():
     """4000 draws: power of every wave, largest |z| of 24 below 4.5."""
     system = FreeField(kind="free_field", shape=[4, 6], mass_squared=0.3, stiffness=0.5).build(None)
-    fields = np.asarray(jax.vmap(system.draw)(jax.random.split(jax.random.key(0), 4000)).field, float)
+    fields = np.asarray(jax.jit(jax.vmap(system.draw))(jax.random.split(jax.random.key(0), 4000)).field, float)
     power = np.abs(np.fft.fft2(fields)) ** 2 / 24
     ratio = power.mean(0) / theory.free_spectrum((4, 6), 0.3, 0.5)
     error = power.std(0) / power.mean(0) / np.sqrt(4000)
@@ -99,8 +102,14 @@ def sampled(row, config, steps, chains):
     return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(3), chains)))
 
 
-@pytest.mark.parametrize(("config", "steps"), [(CLUSTER, 40), (FLIGHTS, 150)], ids=["clusters", "flights"])
-@pytest.mark.parametrize("row", LATTICE[:2], ids=lambda row: f"{row.side}")
+@pytest.mark.parametrize(
+    ("row", "config", "steps"),
+    [
+        (LATTICE[0], CLUSTER, 40), (LATTICE[1], FLIGHTS, 150), slow(LATTICE[0], FLIGHTS, 150),
+        slow(LATTICE[1], CLUSTER, 40),
+    ],
+    ids=["6-clusters", "8-flights", "6-flights", "8-clusters"],
+)  # fmt: skip
 def test_samplers_have_the_averages_of_the_tables(row, config, steps):
     """3000 chains; ⟨|M|⟩ to 1 %, ⟨φ²⟩ to 0.3 %, the virial to 0.4 %."""
     lattice_fields.agree(lattice_fields.estimates(sampled(row, config, steps, 3000), row.action), row)

@@ -6,6 +6,8 @@ import xarray as xr
 
 from matterlearn import plots_cascade, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROWS = [[2.0, 0.5], [-2.0, -0.5], [2.0, -0.5], [-2.0, 0.5]]  # variances 4 and ¼ along the axes
 
 

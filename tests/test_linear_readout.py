@@ -7,6 +7,8 @@ from matterlearn.observables.linear_readout import Config, averages, classes, nu
 from matterlearn.run import simulate
 from matterlearn.scenario import load
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 DATA = {
     "title": "readout",
     "system": {"kind": "lattice_condensate", "shape": [2, 3, 3], "periodic": False, "species": 2,
@@ -52,6 +54,7 @@ def test_averages_of_numbers_keep_what_varies():
     np.testing.assert_allclose(averages(values, discrete=False), [[2.0], [0.5]])
 
 
+@pytest.mark.slow
 def test_clamped_sites_are_not_read(tmp_path):
     """The surface shows the class itself; the free layer does not feel it, so nothing is to be read (|z| < 4)."""
     tree = simulate(DATA, tmp_path / "r").tree

@@ -21,7 +21,7 @@ from matterlearn import report, results
 from matterlearn.checkpoints import Store
 from matterlearn.cli import app
 from matterlearn.errors import InputError, Interrupted, ResumeError, SimulationError
-from matterlearn.run import run
+from matterlearn.run import simulate
 from matterlearn.scenario import dump, load
 
 STEPS = 12_000
@@ -218,7 +218,7 @@ def edited(scenario, **sections):
 def uninterrupted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "write", lambda directory: None)
-        return run(SCENARIO, out=tmp_path_factory.mktemp("alone") / "r").tree
+        return simulate(SCENARIO, out=tmp_path_factory.mktemp("alone") / "r").tree
 
 
 def interrupted(tmp_path, number):
@@ -246,7 +246,7 @@ def test_killed_run_resumes_to_the_same_bits(tmp_path, uninterrupted):
     for file in (out / "checkpoints").glob("*.npz"):
         np.load(file)["done" if file.stem == "recall" else "step"]
     assert int(np.load(out / "checkpoints" / "recall.npz")["done"]) < STEPS
-    identical(run(SCENARIO, out=out, resume=True).tree, uninterrupted)
+    identical(simulate(SCENARIO, out=out, resume=True).tree, uninterrupted)
     identical(results.open(out), uninterrupted)
 
 
@@ -261,23 +261,23 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, uninterrupted):
 
 
 def test_any_chunk_gives_the_same_bits(tmp_path, uninterrupted):
-    whole = run(edited(SCENARIO, run={"chunk": None, "steps": 4000}), out=tmp_path / "a").tree
-    cut = run(edited(SCENARIO, run={"chunk": 1000, "steps": 4000}), out=tmp_path / "b").tree
+    whole = simulate(edited(SCENARIO, run={"chunk": None, "steps": 4000}), out=tmp_path / "a").tree
+    cut = simulate(edited(SCENARIO, run={"chunk": 1000, "steps": 4000}), out=tmp_path / "b").tree
     identical(whole, cut)
     np.testing.assert_array_equal(whole["energy"].values, uninterrupted["energy"].sel(step=slice(0, 4000)).values)
 
 
 def test_resume_refuses_another_scenario_or_precision(tmp_path):
     short = edited(SCENARIO, run={"steps": 100})
-    run(short, out=tmp_path)
+    simulate(short, out=tmp_path)
     other = edited(short, run={"seed": 4})
     for scenario, options, word in [(other, {}, "scenario"), (short, {"precision": "f64"}, "precision")]:
         with pytest.raises(ResumeError, match=word) as caught:
-            run(scenario, out=tmp_path, resume=True, **options)
+            simulate(scenario, out=tmp_path, resume=True, **options)
         assert "\n" not in str(caught.value) and caught.value.exit_code == 2
     with pytest.raises(InputError, match="--resume"):
-        run(short, out=tmp_path)
-    identical(run(short, out=tmp_path, resume=True).tree, results.open(tmp_path))
+        simulate(short, out=tmp_path)
+    identical(simulate(short, out=tmp_path, resume=True).tree, results.open(tmp_path))
 
 
 def test_not_a_number_is_told_with_its_step(tmp_path, monkeypatch):
@@ -294,13 +294,14 @@ def test_not_a_number_is_told_with_its_step(tmp_path, monkeypatch):
     # Three replicas: another shape than all runs before, so nothing compiled without the fault is used again.
     scenario = edited(SCENARIO, run={"replicas": 3, "steps": 400, "chunk": 50})
     with pytest.raises(SimulationError) as caught:
-        run(scenario, out=tmp_path / "r")
+        simulate(scenario, out=tmp_path / "r")
     message = str(caught.value)
     assert message.startswith("step 137: ") and "replica" in message and "smaller dynamics.dt" in message
     assert "(step 100)" in message and not (tmp_path / "r" / "results.nc").exists()
     assert not list((tmp_path / "r").rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_list_that_overflows_within_a_chunk_changes_nothing(tmp_path, monkeypatch):
     """A trap pulls 120 discs together until their list is full; replayed with more room they move as with much room."""
     from matterlearn.systems import particles
@@ -316,7 +317,7 @@ def test_list_that_overflows_within_a_chunk_changes_nothing(tmp_path, monkeypatc
 
     def trees(margin, name):
         monkeypatch.setattr(particles, "allocate", lambda *args, **more: allocate(*args, margin=margin, **more))
-        return run(scenario, out=tmp_path / name).tree
+        return simulate(scenario, out=tmp_path / name).tree
 
     little, much = trees(1.0, "little"), trees(1000.0, "much")  # the latter has room for all pairs
     assert "neighbour list enlarged" in events(tmp_path / "little")

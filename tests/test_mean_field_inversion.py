@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import diagonal
 from matterlearn.core import pairwise
 from matterlearn.core.drive import Drive
 from matterlearn.core.network import NetworkState
@@ -75,8 +76,14 @@ def test_conventions(config):
     assert np.allclose(back[0], TRUTH.J, atol=1e-6) and np.allclose(back[1], TRUTH.h, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", SYSTEMS, ids=lambda c: f"{c['kind']}-{c['values']}")
-@pytest.mark.parametrize("method", list(inverse.METHODS))
+FEW = diagonal(len(SYSTEMS), len(inverse.METHODS))
+
+
+@pytest.mark.parametrize(("config", "method"), [
+    pytest.param(config, method, id=f"{method}-{config['kind']}-{config['values']}",
+                 marks=[] if (row, column) in FEW else [pytest.mark.slow])
+    for row, config in enumerate(SYSTEMS) for column, method in enumerate(inverse.METHODS)
+])  # fmt: skip
 def test_lands_on_the_inversion(config, method):
     """One update takes any machine to the couplings of theory, at any temperature."""
     rows, kT = draws(2000, seed=1), 1.7

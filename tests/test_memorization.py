@@ -13,6 +13,8 @@ from matterlearn.results import judge
 from matterlearn.scenario import load
 from matterlearn.variants import sample_similarity
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FIRST, OTHER = {"first": 0, "count": 6}, {"first": 30, "count": 6}
 
 

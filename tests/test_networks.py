@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
 from matterlearn.core.network import NetworkState, logistic, product
@@ -90,7 +91,7 @@ def test_projector_is_where_dreams_end():
     np.testing.assert_allclose(net.vectors @ net.vectors.T / 50, exact, atol=1e-6)
 
 
-@pytest.mark.parametrize("load", [0.2, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("load", [slow(0.2), slow(0.5), slow(0.8), 0.95])
 def test_projector_stores_every_load(load):
     """With the diagonal, every memory is a fixed point whose field is the memory itself."""
     fields = {"units": 400, "memories": round(load * 400), "self_coupling": 1}
@@ -116,7 +117,7 @@ def test_self_coupling_kills_basins():
 
 
 @pytest.mark.parametrize(("time", "alpha", "expected"), [
-    (0, 0.2, 0.609), (1, 0.2, 1.0), (1, 0.4, 0.992), (1, 0.6, 0.714), (10, 0.8, 1.0), (10, 0.9, 0.996),
+    (0, 0.2, 0.609), slow(1, 0.2, 1.0), slow(1, 0.4, 0.992), (1, 0.6, 0.714), slow(10, 0.8, 1.0), slow(10, 0.9, 0.996),
 ])  # fmt: skip
 def test_dreaming_overlaps(time, alpha, expected):
     """Overlap after relaxation from a memory, N = 400, against published runs of one set of memories each.
@@ -148,7 +149,7 @@ def test_retrieval_at_finite_temperature():
     assert abs(m.mean() - expected) < 4 * m.std(ddof=1) / 8, f"{m.mean()} for {expected}"
 
 
-@pytest.mark.parametrize(("units", "memories", "order"), [(60, 400, 3), (40, 1500, 4), (100, 30, 2)])
+@pytest.mark.parametrize(("units", "memories", "order"), [slow(60, 400, 3), (40, 1500, 4), slow(100, 30, 2)])
 def test_dense_bit_errors(units, memories, order):
     """Error of a unit of a stored memory: exact moments of the crosstalk D(x) = (x + 1)ⁿ − (x − 1)ⁿ of every memory.
 
@@ -178,7 +179,7 @@ def test_exponential_memory_never_fails_at_thirty_units():
 
 @pytest.mark.parametrize(("K", "M", "r", "supervised", "expected"), [
     (50, 20, 0.3, True, 0.7934), (50, 100, 0.2, False, 0.8002),
-    (100, 40, 0.4, True, 0.9481), (100, 40, 0.4, False, 0.9177),
+    slow(100, 40, 0.4, True, 0.9481), slow(100, 40, 0.4, False, 0.9177),
 ])  # fmt: skip
 def test_one_step_from_examples(K, M, r, supervised, expected):
     """One parallel step from the archetype at N = 1000, against published Monte Carlo values."""
@@ -239,10 +240,10 @@ def test_hebbian_linkers_store_what_hebb_stores():
     scenario = load("scenarios/hopfield_recall.yaml", ["system.units=60", "task.count=4", "run.replicas=7"])
     experiment, rule = build(scenario), scenario.realise().learning.rule.build()  # pyright: ignore[reportOptionalMemberAccess]
     rule = eqx.tree_at(lambda r: r.rate, rule, jnp.asarray(1 / 60))
-    parameters = rule.parameters(experiment.system)
+    parameters, estimate = rule.parameters(experiment.system), eqx.filter_jit(rule.estimate)
     for memory in range(4):
         batch = experiment.task.present(jax.random.key(0), None, memory, 1, 1.0)
-        direction, *_ = rule.estimate(
+        direction, *_ = estimate(
             jax.random.key(0), experiment.system, experiment.dynamics, None, batch, parameters=parameters
         )
         parameters = jax.tree.map(jnp.subtract, parameters, direction)
@@ -319,6 +320,11 @@ def test_combinations_scale_couplings():
     stored = np.where(np.arange(20) < np.array([10, 10, 20, 20] * 2)[:, None], -1.0, 0.0)
     np.testing.assert_allclose(recall.system.coupling, stored / np.array([0.5, 1.0] * 4)[:, None])
     assert recall.labels["cue"].values.tolist() == [0] * 4 + [1] * 4
+
+
+@pytest.mark.slow
+def test_combinations_have_the_lines_of_theory():
+    experiment = build(load("scenarios/hopfield_phase_diagram.yaml", PHASES))
     names = [summary.name for summary in experiment.task.references(experiment.system, experiment.dynamics)]
     assert "line_spinodal_theory" in names and "line_instability_theory" in names
 

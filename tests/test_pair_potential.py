@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
+from covering import slow
 from matterlearn import scenario as scenarios
 from matterlearn import testing
 from matterlearn.core.dynamics import DynState
@@ -34,6 +35,7 @@ def honeycomb(columns=5, rows=3):
     return (cell + np.array(steps)[:, None]).reshape(-1, 2), np.array([np.sqrt(3) * columns, 3.0 * rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", testing.examples_of(Config), ids=lambda c: f"{c.dimension}d_{c.particles}")
 def test_conformance(config):
     testing.check_spec(config)
@@ -91,7 +93,7 @@ def test_g_is_smooth_in_positions():
         built = config.build(system, None)
         x = system.init_state(jax.random.key(0)).position
         along = jax.random.normal(jax.random.key(1), x.shape)
-        g = lambda t: built(system, None, DynState(PairState(x + t * along), jnp.zeros((), jnp.int32)))  # noqa: E731
+        g = jax.jit(lambda t: built(system, None, DynState(PairState(x + t * along), jnp.zeros((), jnp.int32))))
         slope = jax.jacfwd(g)(0.0)
         np.testing.assert_allclose(slope, (g(1e-5) - g(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-8)
 
@@ -105,7 +107,7 @@ def test_crystal_of_displaced_particles_has_the_distribution_of_theory():
     sites = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)
     place = sites + u * jax.random.normal(jax.random.key(2), (300, side**2, 2))
     state = lambda x: DynState(PairState(x), jnp.zeros((), jnp.int32))  # noqa: E731
-    g = np.asarray(jax.vmap(lambda x: built(system, None, state(x)))(place))
+    g = np.asarray(jax.jit(jax.vmap(lambda x: built(system, None, state(x))))(place))
     ideal = crystal_distribution.radial_distribution(crystal_distribution.SQUARE, u, built.distances, h)
     expected = ideal * side**2 / (side**2 - 1)  # g counts N (N - 1) pairs, the crystal N² of them
     z = (g.mean(0) - expected) / (g.std(0, ddof=1) / np.sqrt(len(g)))
@@ -123,7 +125,7 @@ def test_target_of_the_scenario_is_a_honeycomb_of_the_same_density():
     assert system.particles / system.box**2 == pytest.approx(honey.density, rel=1e-4)
 
 
-@pytest.mark.parametrize(("symmetry", "neighbors", "honey", "close"), [(3, 3, 1.0, 0.0), (6, 6, 0.5, 1.0)])
+@pytest.mark.parametrize(("symmetry", "neighbors", "honey", "close"), [slow(3, 3, 1.0, 0.0), (6, 6, 0.5, 1.0)])
 def test_order_of_perfect_crystals(symmetry, neighbors, honey, close):
     """Honeycomb and triangular lattice: exact values of ψ for both symmetries; missing neighbours are disorder."""
     order = lambda x, box, inner, outer: bond_orientational_order.bond_order(  # noqa: E731
@@ -146,7 +148,7 @@ def test_pairs_and_strangers_are_not_ordered():
 
 def test_order_has_finite_derivatives():
     position = jnp.array([[0.0, 0.0], [1.0, 0.1], [0.0, 1.3], [5.0, 5.0]])
-    order = lambda x: jnp.sum(bond_orientational_order.bond_order(x, None, 3, 3, 1.2, 1.5))  # noqa: E731
+    order = jax.jit(lambda x: jnp.sum(bond_orientational_order.bond_order(x, None, 3, 3, 1.2, 1.5)))
     with jax.enable_x64(True):
         x = position.astype(float)
         slope = jax.grad(order)(x)

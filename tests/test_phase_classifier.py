@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn import run
 from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeState
@@ -68,19 +69,18 @@ def test_random_mixtures_have_no_condensate_on_average(x64, shape, periodic):
     system, sites = lattice(shape, periodic, species=1), int(np.prod(shape))
     rows = np.array([np.isin(np.arange(sites), chosen) for chosen in itertools.combinations(range(sites), 4)])
     states = LatticeState(jnp.asarray(rows.reshape(-1, *shape), jnp.int8))
-    assert abs(float(jnp.mean(jax.vmap(lambda x: condensate(system, x))(states)))) < 1e-12
+    assert abs(float(jnp.mean(jax.jit(jax.vmap(lambda x: condensate(system, x)))(states)))) < 1e-12
 
 
 def test_shown_drops_are_round_and_mixed():
     system, numbers = lattice([16, 16], species=3), jnp.array([40, 20, 5])
     keys = jax.random.split(jax.random.key(0), 400)
-    drops, mixtures = (
-        jax.vmap(lambda k, d=d: arrange(k, system, numbers, jnp.asarray(d)))(keys).species for d in (True, False)
-    )
+    made = jax.jit(jax.vmap(lambda key, rounded: arrange(key, system, numbers, rounded), (0, None)))
+    drops, mixtures = (made(keys, jnp.asarray(rounded)).species for rounded in (True, False))
     for shown in (drops, mixtures):
         counts = np.stack([(shown == a).sum((1, 2)) for a in range(4)], 1)
         assert np.all(counts == [256 - 65, 40, 20, 5])
-    order = jax.vmap(lambda s: condensate(system, LatticeState(s)))
+    order = jax.jit(jax.vmap(lambda s: condensate(system, LatticeState(s))))
     assert float(order(drops).min()) > 0.8 * 65 / 256  # a square of eight by eight has 0.83
     random = np.asarray(order(mixtures))
     assert abs(random.mean()) < 4 * random.std(ddof=1) / np.sqrt(len(random))
@@ -101,7 +101,7 @@ def test_labels_follow_the_whole_numbers_of_molecules():
     trained, asked = ({tuple(row) for row in numbers.tolist()} for numbers in (task.train, task.test))
     assert not trained & asked
     batch = task.present(jax.random.key(0), experiment.system, 0, 2 * len(task.train), 1.0)
-    order = np.asarray(jax.vmap(lambda x: task.decision(experiment.system, x))(batch.x))
+    order = np.asarray(jax.jit(jax.vmap(lambda x: task.decision(experiment.system, x)))(batch.x))
     assert order[np.tile(task.train_label, 2)].min() > 0.6 > 0.4 > order[~np.tile(task.train_label, 2)].max()
 
 
@@ -134,7 +134,7 @@ def exact(system, states, order, wanted):
     return average - wanted, covariance, np.array([(up - down) / (2 * h) for up, down in steps])
 
 
-@pytest.mark.parametrize("moves", ["heat_bath", "kawasaki"])
+@pytest.mark.parametrize("moves", [slow("heat_bath"), "kawasaki"])
 def test_sampled_gradient_is_the_exact_one(moves):
     """Ten thousand chains of twelve nearly independent samples on six sites; free, and at fixed numbers of molecules.
 

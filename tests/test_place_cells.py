@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse.linalg import eigsh
 from scipy.special import j1
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import DynState, advance
 from matterlearn.core.network import NetworkState
@@ -56,7 +57,7 @@ def pair_matrix(system, strength=None):
     return np.asarray(J - np.diag(np.diagonal(J)), float)
 
 
-@pytest.mark.parametrize("fields", [RING, SQUARE, RING | {"width": 0.7}, SQUARE | {"width": 0.75}])
+@pytest.mark.parametrize("fields", [slow(RING), SQUARE, RING | {"width": 0.7}, slow(SQUARE | {"width": 0.75})])
 def test_energy_gaps_and_response_are_those_of_every_pair(fields):
     with jax.enable_x64(True):
         system = eqx.tree_at(lambda s: s.coupling, cells(**fields), jnp.array([-1.0, 0.4, -2.5]))
@@ -85,7 +86,7 @@ def test_uniform_state_becomes_unstable_at_the_known_temperature():
     assert T[0] == pytest.approx(0.0044815, abs=5e-8)
 
 
-@pytest.mark.parametrize("count", [1, 3, 6, 7])
+@pytest.mark.parametrize("count", [slow(1), 3, slow(6), slow(7)])
 def test_swaps_sample_the_law_at_fixed_activity(count):
     """All states of 8 spins with so many active, from one of them; 20 000 chains see 1 in 56 wrong by a fifth."""
     units, kT = 8, 0.9
@@ -104,7 +105,7 @@ def test_swaps_sample_the_law_at_fixed_activity(count):
     assert abs(z) < 4, f"z = {z:.1f}"
 
 
-@pytest.mark.parametrize("fields", [RING | {"units": 10, "width": 0.41}, SQUARE | {"units": 9, "width": 0.4}])
+@pytest.mark.parametrize("fields", [slow(RING | {"units": 10, "width": 0.41}), SQUARE | {"units": 9, "width": 0.4}])
 def test_swaps_of_place_cells_sample_their_law(fields):
     """The same, for cells of three maps, four of them active; blocks reach round the shorter part of the list."""
     system, kT = cells(**fields), 0.12
@@ -156,7 +157,7 @@ def profiles(kT):
     return np.mean(shapes[10:], 0), summary
 
 
-@pytest.mark.parametrize(("kT", "peak", "least"), [(0.004, 0.99802, 0.0020), (0.006, 0.98028, 0.0177)])
+@pytest.mark.parametrize(("kT", "peak", "least"), [slow(0.004, 0.99802, 0.0020), (0.006, 0.98028, 0.0177)])
 def test_clumps_have_the_density_of_theory(kT, peak, least):
     """At the centre, a bin of it, and on average over all of the ring beyond 0.1, within 4 standard errors.
 

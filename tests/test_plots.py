@@ -40,6 +40,7 @@ def free_pair():
     return to_tree({"/trajectory": group}, {})
 
 
+@pytest.mark.slow
 def test_what_is_there_is_drawn(tree, sweep, tmp_path):
     plain = [p.stem for p in plots.figures(tree, tmp_path / "a")]
     assert plain == ["snapshots", "overlap", "outcomes", "energy", "couplings", "growth",

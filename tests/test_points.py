@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.point import PointState, nodes
 from matterlearn.core.rule import Batch
@@ -40,17 +41,18 @@ def energy_at(model):
 # Deep energies ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kT", [0.5, 1.0])
+@pytest.mark.parametrize("kT", [0.5, slow(1.0)])
 @in_double
 def test_without_weights_it_is_a_well(kT):
     """f constant, so ln Z = −f/kT + ln(2π kT/k), to rounding."""
     model = deep(confinement=2.0)
     silent = with_couplings(model, jax.tree.map(jnp.zeros_like, couplings(model)))
     silent = eqx.tree_at(lambda s: s.network.layers[-1].bias, silent, jnp.full(1, 0.3))
-    assert abs(silent.log_partition(jnp.asarray(kT)) - (-0.3 / kT + np.log(np.pi * kT))) < 1e-12
+    found = eqx.filter_jit(lambda s: s.log_partition(jnp.asarray(kT)))(silent)
+    assert abs(found - (-0.3 / kT + np.log(np.pi * kT))) < 1e-12
 
 
-@pytest.mark.parametrize("activation", ["silu", "tanh", "softplus"])
+@pytest.mark.parametrize("activation", [slow("silu"), "tanh", slow("softplus")])
 @in_double
 def test_log_partition_is_the_integral(activation):
     """In one and two dimensions, against adaptive quadrature."""
@@ -79,11 +81,11 @@ def test_slope_of_log_partition_is_the_mean_moment():
     model = deep(points=60)
     theta = moved(couplings(model), noise_like(4, couplings(model)), 0.5)
     log_partition: Any = eqx.filter_jit(lambda t: with_couplings(model, t).log_partition(kT))
-    slope = jax.grad(log_partition)(theta)
+    slope = eqx.filter_jit(jax.grad(log_partition))(theta)
     taught = with_couplings(model, theta)
     places = nodes(2, 9.0, 60)
-    weight = jax.nn.softmax(jax.vmap(lambda x: -taught.energy(PointState(x)) / kT)(places))
-    moments = jax.vmap(lambda x: coupling_gradient(taught, PointState(x)))(places)
+    weight = jax.nn.softmax(jax.jit(jax.vmap(lambda x: -taught.energy(PointState(x)) / kT))(places))
+    moments = eqx.filter_jit(jax.vmap(lambda x: coupling_gradient(taught, PointState(x))))(places)
     tilt = noise_like(5, theta)
     measured = (log_partition(moved(theta, tilt, 1e-5)) - log_partition(moved(theta, tilt, -1e-5))) / 2e-5
     along = 0.0
@@ -100,7 +102,7 @@ def test_any_weights_are_confined():
         model = deep(activation=activation, dimension=3)
         wild = with_couplings(model, jax.tree.map(lambda leaf: 30 * leaf, couplings(model)))
         far = 1e8 * jax.random.normal(jax.random.key(0), (20, 3))
-        ratio = jax.vmap(lambda x: wild.energy(PointState(x)) / (0.5 * jnp.sum(x**2)))(far)  # noqa: B023
+        ratio = jax.jit(jax.vmap(lambda x: wild.energy(PointState(x)) / (0.5 * jnp.sum(x**2))))(far)  # noqa: B023
         np.testing.assert_allclose(ratio, 1.0, atol=1e-2)
 
 
@@ -150,15 +152,15 @@ def test_quadratic_families_are_normal_laws():
     assert model.exponents == ((0, 1), (0, 2), (1, 0), (1, 1), (2, 0))
     (a, b), (_, c) = precision
     theta = jnp.asarray([0.0, c / 2, 0.0, b, a / 2])
-    log_partition = lambda t: eqx.tree_at(lambda s: s.coupling, model, t).log_partition(jnp.asarray(kT))  # noqa: E731
+    log_partition = jax.jit(lambda t: eqx.tree_at(lambda s: s.coupling, model, t).log_partition(jnp.asarray(kT)))
     assert abs(log_partition(theta) - np.log(2 * np.pi * kT / np.sqrt(np.linalg.det(precision)))) < 1e-12
     (xx, xy), (_, yy) = kT * np.linalg.inv(precision)
     wick = np.array([  # of y, y², x, xy, x²
         [yy, 0, xy, 0, 0], [0, 2 * yy**2, 0, 2 * yy * xy, 2 * xy**2], [xy, 0, xx, 0, 0],
         [0, 2 * yy * xy, 0, xx * yy + xy**2, 2 * xx * xy], [0, 2 * xy**2, 0, 2 * xx * xy, 2 * xx**2],
     ])  # fmt: skip
-    np.testing.assert_allclose(jax.hessian(log_partition)(theta), wick / kT**2, atol=1e-10)
-    np.testing.assert_allclose(-kT * jax.grad(log_partition)(theta), [0, yy, 0, xy, xx], atol=1e-11)
+    np.testing.assert_allclose(jax.jit(jax.hessian(log_partition))(theta), wick / kT**2, atol=1e-10)
+    np.testing.assert_allclose(-kT * jax.jit(jax.grad(log_partition))(theta), [0, yy, 0, xy, xx], atol=1e-11)
 
 
 @in_double
@@ -167,15 +169,15 @@ def test_curvature_of_the_likelihood_is_the_covariance_of_features():
     kT = 0.9
     model = family(dimension=1, degree=4, waves=1, wavenumber=1.3)
     theta = jnp.asarray([0.2, -1.5, 0.1, 0.6, 0.4, -0.3])
-    log_partition = lambda t: eqx.tree_at(lambda s: s.coupling, model, t).log_partition(jnp.asarray(kT))  # noqa: E731
+    log_partition = jax.jit(lambda t: eqx.tree_at(lambda s: s.coupling, model, t).log_partition(jnp.asarray(kT)))
     features = lambda x: np.array([x, x**2, x**3, x**4, np.cos(1.3 * x), np.sin(1.3 * x)])  # noqa: E731
     weight = lambda x: np.exp(-np.asarray(theta) @ features(x) / kT)  # noqa: E731
     table = lambda x: np.concatenate([[1.0], features(x), np.outer(features(x), features(x)).ravel()])  # noqa: E731
     moments = integrate.quad_vec(lambda x: weight(x) * table(x), -9, 9, epsabs=1e-13, epsrel=1e-13)[0]
     mean, square = moments[1:7] / moments[0], moments[7:].reshape(6, 6) / moments[0]
     assert abs(log_partition(theta) - np.log(moments[0])) < 1e-11
-    np.testing.assert_allclose(-kT * jax.grad(log_partition)(theta), mean, atol=1e-10)
-    curvature = jax.hessian(log_partition)(theta)
+    np.testing.assert_allclose(-kT * jax.jit(jax.grad(log_partition))(theta), mean, atol=1e-10)
+    curvature = jax.jit(jax.hessian(log_partition))(theta)
     np.testing.assert_allclose(curvature, (square - np.outer(mean, mean)) / kT**2, atol=1e-9)
     assert np.linalg.eigvalsh(curvature).min() > 0, "the likelihood is strictly concave"
 

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from scipy.linalg import expm, solve_continuous_lyapunov
 
+from covering import slow
 from matterlearn import testing
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
@@ -210,7 +211,7 @@ def moments_agree(values, expected):
     assert abs(square.mean() - expected.variance) < 4 * square.std() / np.sqrt(len(values))
 
 
-@pytest.mark.parametrize("regulation", ["none", "droplets", "pi"])
+@pytest.mark.parametrize("regulation", [slow("none"), slow("droplets"), "pi"])
 def test_simulated_cells_have_the_exact_moments(regulation):
     """Gillespie, 2000 cells for eight lifetimes.
 
@@ -230,7 +231,7 @@ def test_simulated_cells_have_the_exact_moments(regulation):
         assert known.dilute.variance < 0.5 * expression(regulation="none").exact().dilute.variance
 
 
-@pytest.mark.parametrize("regulation", ["none", "droplets"])
+@pytest.mark.parametrize("regulation", [slow("none"), "droplets"])
 def test_langevin_cells_of_realistic_size(regulation):
     """10⁵ molecules per cell; the step of 0.005 at a rate of 7 makes variances 1.8 % too large, half an error bar."""
     system = expression(regulation=regulation, volume=1e4)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn import scenario as scenarios
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
@@ -41,7 +42,7 @@ def z_scores(values, exact):
     return (values.mean(0) - exact) / (values.std(0, ddof=1) / np.sqrt(len(values)))
 
 
-@pytest.mark.parametrize("shape", [[2, 3], [3, 3], [2, 2, 2]])
+@pytest.mark.parametrize("shape", [slow([2, 3]), slow([3, 3]), [2, 2, 2]])
 def test_trades_alone_keep_the_law_of_the_free_sites(shape):
     """From exact samples with one site clamped, |z| < 4: energy, its square, numbers; 20 000 chains, to 1 %."""
     couplings = [[-0.4, 0.3], [0.3, -0.2]]

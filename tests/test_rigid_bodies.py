@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import iv
 
+from covering import slow
 from matterlearn.core import quaternion
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance, at_rest, force, normal_like
@@ -96,6 +97,7 @@ def test_jumps_have_the_density_of_theory_whoever_moves(poses):
             np.testing.assert_allclose(found[inside], drawn.log_density[inside], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mover", [0, 1])
 def test_jumps_are_drawn_with_their_density(mover):
     """E_g[f/g] is the integral of f: here the volume of a ball about the docked pivot, all orientations."""
@@ -163,14 +165,16 @@ def test_free_rotation_follows_the_diffusion_law():
 
 
 @pytest.mark.parametrize(
-    "config", [Brownian(kind="brownian", dt=5e-3), Association(kind="association")], ids=["brownian", "association"]
+    "config",
+    [Brownian(kind="brownian", dt=5e-3), slow(Association(kind="association"))],
+    ids=["brownian", "association"],
 )
 def test_orientation_in_a_field_has_the_boltzmann_law(config):
     """A tether of the quaternion, ½k|q − a|² = k − k q·a, makes q von Mises–Fisher: ⟨q·a⟩ = I₂(k)/I₁(k)."""
     system, k = lone_body(), 3.0
     at = RigidState(jnp.zeros((1, 3)), jnp.array([[0.5, 0.5, -0.5, 0.5]]))
     drive = Drive(target=at, stiffness=RigidState(jnp.ones((1, 3)), jnp.full((1, 4), k)))
-    end = replicas(system, config.build(), drive, at, 2000)
+    end = replicas(system, config.build(), drive, at, 1000)
     aligned = np.asarray(end.rotation[:, 0] @ at.rotation[0])
     z = (aligned.mean() - iv(2, k) / iv(1, k)) / (aligned.std(ddof=1) / np.sqrt(REPLICAS))
     assert abs(z) < 4

@@ -122,7 +122,8 @@ def test_golden_moments(kind, row):
         assert np.array_equal(means[:, 2:], np.broadcast_to(np.asarray(numbers, np.float32), (CHAINS, 3)))
 
 
-@pytest.mark.parametrize(("composition", "chains"), [((12, 2, 2), CHAINS), seldom((6, 5, 5), 4 * CHAINS)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("composition", "chains"), [((12, 2, 2), CHAINS), ((6, 5, 5), 4 * CHAINS)])
 def test_bricks_on_the_4x4_torus(composition, chains):
     """Kawasaki exchanges in bricks, 10^4 and 2 × 10^6 states: energy and variance, |z| < 4, to 0.2 % and 0.05 %."""
     system, dynamics = condensate((4, 4), True), sampler("kawasaki")

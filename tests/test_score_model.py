@@ -1,5 +1,6 @@
 """Score models in the spine: what they learn, what they keep, what they refuse."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +16,11 @@ from matterlearn.core.task import replicated
 from matterlearn.dynamics.reverse_diffusion import Config as Reverse
 from matterlearn.errors import ScenarioError
 from matterlearn.rules.denoising_score_matching import Config as Rule
-from matterlearn.run import build, run
+from matterlearn.run import build, simulate
 from matterlearn.scenario import load
 from matterlearn.systems.score_model import Config as Model
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 FITTED = {"kind": "fitted", "network": {"kind": "perceptron", "width": 16, "depth": 2}}
 
@@ -56,6 +59,7 @@ def test_direction_is_the_slope_of_the_loss(weight):
         theta = jax.tree.map(lambda a: a + 0.1, couplings(system))
         memory = rule.init(key, system, None, 16)
 
+        @eqx.filter_jit
         def estimate(theta):
             taught = with_couplings(system, theta)
             slope, _, info = rule.estimate(key, taught, None, memory, shown, parameters=theta)
@@ -79,9 +83,10 @@ def test_average_forgets_the_beginning():
     shown = batch(jnp.ones((4, 2)))
     first = jax.tree.leaves(theta)[0]
     mean = float(first.ravel()[0])
+    estimate = eqx.filter_jit(rule.estimate)
     for k in range(20):
         now = jax.tree.map(lambda a, k=k: a + k, theta)
-        _, state, _ = rule.estimate(jax.random.key(k), system, None, state, shown, parameters=now)
+        _, state, _ = estimate(jax.random.key(k), system, None, state, shown, parameters=now)
         mean += (1 - min(0.9, (1 + k) / (10 + k))) * (float(first.ravel()[0]) + k - mean)
     kept = jax.tree.leaves(rule.learned(theta, state))[0]
     assert np.isclose(float(kept.ravel()[0]), mean, rtol=1e-5)
@@ -147,7 +152,7 @@ def test_learning_reaches_the_posterior_mean_of_clusters():
 @pytest.mark.slow
 def test_a_run_gives_the_same_bits_twice(tmp_path):
     """And what it measures is in the results, the price of a step among it."""
-    trees = [run(scenario(), tmp_path / name).tree for name in ("a", "b")]
+    trees = [simulate(scenario(), tmp_path / name).tree for name in ("a", "b")]
     assert np.array_equal(trees[0]["visible_patterns"], trees[1]["visible_patterns"])
     assert float(trees[0]["operations_per_step"]) > 1000
 
@@ -157,7 +162,7 @@ def test_likelihood_of_a_known_law_in_a_run(tmp_path):
     known = model(score={"kind": "gaussian", "variance": 1.0}).model_dump()
     rows = np.random.default_rng(0).normal(size=(400, 2)).round(4).tolist()
     task = {"kind": "data", "data": {"source": "rows", "rows": rows, "values": 0}, "likelihood": {"samples": 300}}
-    tree = run(scenario(system=known, task=task, learning=None), tmp_path / "r").tree
+    tree = simulate(scenario(system=known, task=task, learning=None), tmp_path / "r").tree
     value, error = float(tree["log_likelihood_train"]), float(tree["log_likelihood_train_sem"])
     exact = -0.5 * np.mean(np.sum(np.asarray(rows[:300]) ** 2, 1)) - np.log(2 * np.pi)
     assert np.isclose(value, exact, atol=1e-3) and error > 0

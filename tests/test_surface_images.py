@@ -15,6 +15,8 @@ from matterlearn.run import build, simulate
 from matterlearn.tasks._images import Digits, Patterns, kinds
 from matterlearn.theory.pattern_recall import hebbian_accuracy
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 IMAGES = {"source": "patterns", "count": 3, "corruption": [0.0, 0.1], "copies": 20}
 DATA = {
     "title": "patterns",

@@ -7,6 +7,7 @@ import networkx
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn.core import nudging, ports
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
@@ -118,7 +119,7 @@ def network(seed=0):
     return system, edges, strengths, {0: 1.0, 3: -0.5, 7: 0.2}, {5: 0.3, 9: -0.1}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, slow(1)])
 def test_gradients_of_a_network_three_ways(seed):
     """Adjoint rule, closed form, and jax.grad through a direct solve of the Laplacian; then finite differences."""
     system, edges, strengths, inputs, targets = network(seed)
@@ -227,7 +228,7 @@ def test_currents_are_conserved():
     assert np.abs(out[list(inputs)]).max() > 0.1
 
 
-@pytest.mark.parametrize("pair", [(0, 33), (5, 20)])
+@pytest.mark.parametrize("pair", [slow((0, 33)), (5, 20)])
 def test_effective_resistance_is_that_of_networkx(pair):
     """Unit current through the karate club: its potential difference is networkx's resistance distance."""
     system = built("systems", "flow_network", graph={"kind": "named", "name": "karate_club"})
@@ -305,7 +306,7 @@ ELASTIC = {"kind": "triangular", "shape": [2, 4]}  # 9 joints, 16 springs
 STRONG = {"kind": "triangular", "shape": [3, 6]}  # 16 joints, 33 springs
 
 
-@pytest.mark.parametrize("learn", [["stiffness"], ["rest_length"], ["stiffness", "rest_length"]])
+@pytest.mark.parametrize("learn", [slow(["stiffness"]), slow(["rest_length"]), ["stiffness", "rest_length"]])
 def test_gradient_of_an_elastic_network(learn):
     """Springs under strain, far from linear: adjoint and centred nudges against differences of relaxed costs."""
     system = built("systems", "elastic_network", graph=STRONG, learn=learn, disorder=0.3)

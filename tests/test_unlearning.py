@@ -12,7 +12,7 @@ from matterlearn.core.network import NetworkState
 from matterlearn.core.rule import Batch
 from matterlearn.core.task import replicated
 from matterlearn.kinds import load_kind
-from matterlearn.run import build, run
+from matterlearn.run import build, simulate
 from matterlearn.scenario import load
 from matterlearn.tasks._pattern_theory import dreaming_time
 from matterlearn.tasks.stored_patterns import stable_fraction
@@ -51,7 +51,8 @@ def test_one_dream_is_unlearned_exactly():
     with jax.enable_x64(True):
         net = network(units=30, memories=1)
         parameters = RULE.parameters(net)
-        direction, *_ = RULE.estimate(jax.random.key(0), net, COLD, None, asleep(7, 30, 7.0), parameters=parameters)
+        estimate = eqx.filter_jit(RULE.estimate)
+        direction, *_ = estimate(jax.random.key(0), net, COLD, None, asleep(7, 30, 7.0), parameters=parameters)
         xi, (rows, columns) = np.asarray(net.memory[:, 0], float), np.triu_indices(30, 1)
         np.testing.assert_allclose(direction.coupling, -7 * 5e-5 * xi[rows] * xi[columns], rtol=1e-7)
 
@@ -82,6 +83,7 @@ def test_dreams_raise_the_capacity():
         assert abs(np.mean(after[dreams]) - published) < 4 * scatter, f"{dreams} dreams: {after[dreams]}"
 
 
+@pytest.mark.slow
 def test_dreams_at_once_are_dreams_in_turn():
     """Five or forty dreams per update: the same couplings, up to the noise of other dreams, after 800 of them."""
     net = network(units=200, memories=60)
@@ -126,10 +128,11 @@ def test_stable_fraction_counts_fixed_points():
     assert float(stable_fraction(net, jnp.concatenate([net.memory.T, noise]))) == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_a_night_in_results(tmp_path):
     """The record of a small run: dreams as slow time, the stable fraction and its theory; couplings move towards 0."""
     small = ["system.units=60", "system.memories=12", "learning.exposures=1", "run.replicas=9", "expect={}"]
-    tree = run(load("scenarios/dreaming_capacity.yaml", small), tmp_path / "r").tree
+    tree = simulate(load("scenarios/dreaming_capacity.yaml", small), tmp_path / "r").tree
     night = results.open(tmp_path / "r").children["learning"].dataset
     assert night["time"].values[-1] == 12 * 20 and night["time"].attrs["units"] == "dream"
     assert {"stable_fraction", "stable_fraction_theory", "dreaming_time"} <= set(night.data_vars)

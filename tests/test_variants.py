@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from matterlearn import results, run, variants
+from matterlearn import report, results, run, variants
 from matterlearn.errors import ScenarioError
 from matterlearn.scenario import dump, load, variant
 
@@ -31,6 +31,12 @@ def finished(tmp_path_factory):
     return run.simulate(SCENE, directory)
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr(report, "write", lambda directory: None)
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_every_variant_is_what_it_would_be_alone(finished, tmp_path):
     """The joined numbers are those of a run of that variant by itself, bit by bit; what is missing is NaN."""
     alone = run.simulate(variant(load(SCENE), "CD-2"), tmp_path / "alone").tree
@@ -79,6 +85,7 @@ def test_figures_compare(finished):
     assert (finished.directory / "variants" / "cd-2" / "report.html").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_finished_variants_are_left_alone(finished):
     """After one of them is lost, only that one runs again, to the same numbers."""
     import shutil

@@ -135,6 +135,7 @@ def test_away_from_the_optimum_the_bound_lies_below():
     assert abs(gap - 2 * (np.log(2) - 3 / 8)) < 4 * error
 
 
+@pytest.mark.slow
 @in_double
 def test_learning_finds_the_optimum():
     """From random weights the bound comes within 10⁻³ nat of the best with two codes, 0.1 above that with one."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn import loop, run, stages
 from matterlearn.checkpoints import Store
 from matterlearn.core.drive import Drive
@@ -222,12 +223,12 @@ def same(one, other):
         np.testing.assert_array_equal(one[1][name], other[1][name], err_msg=name)
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 7])
+@pytest.mark.parametrize("chunk", [slow(1), 3, slow(7)])
 def test_any_chunk_learns_the_same_bits(tmp_path, experiment, whole, chunk):
     same(learned(experiment, tmp_path, chunk), whole)
 
 
-@pytest.mark.parametrize("update", [0, 4])
+@pytest.mark.parametrize("update", [slow(0), 4])
 def test_interrupted_learning_goes_on_to_the_same_bits(tmp_path, experiment, whole, update):
     with pytest.raises(Interrupted, match=f"stopped at update {update + 1} of 7"):
         learned(experiment, tmp_path, chunk=1, stop_at=update)
