@@ -23,13 +23,15 @@ from matplotlib.figure import Figure
 
 from matterlearn import finals, style
 from matterlearn.plots_curves import grid, time_axis
+from matterlearn.plots_sweep import cells
 from matterlearn.verdicts import TIME_DIMS, swept
 
 ATTRIBUTE = "matterlearn_comparison"
 Runs = Mapping[str, xr.DataTree]
 DECADES = 30.0  # positive values that span more than this factor are drawn on a logarithmic axis
-MOST_PANELS = 12
+MOST_PANELS, MOST_MAPS = 12, 6
 CAPTION = "Mean over replicas with its standard error. Dashed: theory."
+MAP = "Final values of a run minus those of the first, where both have them."
 LAST = "Final values, mean ± standard error over replicas."
 FIRST = ("overlap", "cross_overlap", "accuracy", "loss", "kl", "log_likelihood", "energy")
 
@@ -164,11 +166,53 @@ def last_values(runs: Runs) -> Figure | None:
 
 
 
+def planes(runs: Runs) -> dict[tuple[str, str], dict[str, xr.Dataset]]:
+    """Final values that at least two runs measured in the same units against the same two labels."""
+    found: dict[tuple, dict[str, xr.Dataset]] = {}
+    for run, tree in runs.items():
+        for path, node in finals.groups(tree).items():
+            final = finals.finals(node)
+            for name in (str(n) for n in final.data_vars if f"{n}_sem" in final):
+                values = final[[name, f"{name}_sem"]].squeeze(drop=True)
+                if len(values.dims) == 2 and set(values.dims) <= set(values.coords):
+                    kind = path, name, frozenset(values.dims), values[name].attrs["units"]
+                    found.setdefault(kind, {})[run] = values
+    return {kind[:2]: each for kind, each in found.items() if len(each) > 1}
+
+
+def difference(runs: Mapping[str, xr.Dataset], name: str) -> Figure | None:
+    """Maps of what other runs have more than the first, at the labels that both have."""
+    (first, a), *others = runs.items()
+    pairs = {run: xr.align(a, b, join="inner") for run, b in others[:MOST_MAPS]}
+    pairs = {run: pair for run, pair in pairs.items() if pair[0][name].size}
+    if not pairs:
+        return None
+    figure, panels = grid(len(pairs), *((6.4, 4.8) if len(pairs) == 1 else (4.9, 4.0)))
+    gaps = {run: pair[1][name] - pair[0][name] for run, pair in pairs.items()}
+    limit = max(float(abs(gap).max()) for gap in gaps.values()) or 1.0
+    up, along = sorted(map(str, a.dims), key=lambda dim: a.sizes[dim])
+    mesh = None
+    for axes, (run, pair) in zip(panels, pairs.items(), strict=True):
+        shown = xr.Dataset({name: gaps[run]}).assign_coords(pair[0].coords)
+        mesh = cells(axes, shown, name, up, along, (-limit, limit), "RdBu_r")
+        z = abs(gaps[run]) / np.hypot(*(each[f"{name}_sem"] for each in pair))
+        z = z.where(np.isfinite(z))
+        words = f"\nlargest |z| {float(z.max()):.1f} of {int(z.count())}" if int(z.count()) else ""
+        axes.set_title(f"{run} − {first}{words}", fontsize=11)
+    words = style.label(name, a[name].attrs)
+    figure.colorbar(mesh, ax=panels, label=f"difference in {words}", shrink=0.9)
+    return figure
+
+
 def drawn(tree: xr.DataTree) -> list[tuple]:
     """Name, drawing and caption of every figure of a comparison."""
     runs, found, taken = runs_of(tree), [], set()
-    for path, name in quantities(runs):
+    both = planes(runs)
+    for path, name in [*quantities(runs), *both]:
         title = name if name not in taken else f"{path.strip('/').replace('/', '_')}_{name}"
         taken.add(name)
-        found.append((title, lambda tree, path=path, name=name: overlaid(runs_of(tree), path, name), CAPTION))
-    return [*found, ("last_values", lambda tree: last_values(runs_of(tree)), LAST)]
+        if (path, name) in both:
+            found.append((title, lambda _, parts=both[path, name], name=name: difference(parts, name), MAP))
+        else:
+            found.append((title, lambda _, path=path, name=name: overlaid(runs, path, name), CAPTION))
+    return [*found, ("last_values", lambda _: last_values(runs), LAST)]

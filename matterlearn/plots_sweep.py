@@ -105,7 +105,7 @@ def maps(values: xr.Dataset, name: str, swept: list[str]) -> Figure:
     mesh = None
     for axes, panel in zip(found, panels, strict=True):
         here = values.isel(panel)
-        mesh = _map(axes, here, name, up, along, (low, high))
+        mesh = cells(axes, here, name, up, along, (low, high))
         words = [f"{dim} {_text(values[dim].values[i])}" for dim, i in panel.items()]
         words += [_errors(here[f"{name}_sem"].values), "dashed: theory" if f"{name}_theory" in here else ""]
         axes.set_title(("\n" if third else ", ").join(filter(None, words)), fontsize=11)
@@ -113,11 +113,14 @@ def maps(values: xr.Dataset, name: str, swept: list[str]) -> Figure:
     return figure
 
 
-def _map(axes: Axes, values: xr.Dataset, name: str, up: str, along: str, limits: tuple[float, float]):
+def cells(
+    axes: Axes, values: xr.Dataset, name: str, up: str, along: str, limits: tuple[float, float], cmap: str = "viridis"
+):
+    """Coloured cells at the values of two axes, with contours of theory; returns what a colour bar is made of."""
     x, y = _place(values[along]), _place(values[up])
     field = np.ma.masked_invalid(values[name].transpose(up, along).values)
     axes.set_facecolor(MISSING)
-    mesh = axes.pcolormesh(_edges(x, values[along]), _edges(y, values[up]), field, cmap="viridis",
+    mesh = axes.pcolormesh(_edges(x, values[along]), _edges(y, values[up]), field, cmap=cmap,
                            vmin=limits[0], vmax=limits[1])  # fmt: skip
     exact = values.get(f"{name}_theory")
     if exact is not None and set(exact.dims) == {up, along} and limits[1] > limits[0] and min(exact.shape) > 1:

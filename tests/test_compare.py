@@ -184,3 +184,16 @@ def test_variants_of_one_run_are_compared(tmp_path):
     assert found.names == ["cold", "hot"]
     assert found.table.loc["x", "difference"] == 3.0
     assert json.loads(found.tree.attrs["matterlearn_comparison"])["sources"][1]["title"] == "hot"
+
+
+def test_phase_diagrams_are_subtracted_where_both_have_points():
+    def diagram(shift, kT):
+        coords = {"kT": ("kT", kT, {"path": "dynamics.kT"}), "load": ("load", [0.1, 0.2], {"path": "system.load"})}
+        values = shift + np.add.outer(kT, [0.1, 0.2])[..., None] + np.array([-0.1, 0.1])
+        return xr.DataTree(xr.Dataset({"m": (("kT", "load", "replica"), values)}, coords))
+
+    found = ml.compare({"a": diagram(0.0, np.array([0.5, 1.0, 1.5])), "b": diagram(0.3, np.array([1.0, 1.5, 2.0]))})
+    axes = found.plot.m().axes[0]
+    (mesh,) = (child for child in axes.get_children() if type(child).__name__ == "QuadMesh")
+    np.testing.assert_allclose(mesh.get_array(), np.full((2, 2), 0.3))
+    assert axes.get_title(loc="left").startswith("b − a\nlargest |z| 2.1 of 4")
