@@ -21,6 +21,7 @@ Example:
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 # pyright: reportOptionalSubscript=false, reportOptionalMemberAccess=false
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,14 +266,16 @@ def reported(dataset: xr.Dataset) -> list[str]:
 def _selections(dataset: xr.Dataset, name: str) -> Iterator[dict[str, Any]]:
     """The ways to pick one number per replica: other dimensions × swept values, when few."""
     array = _measured(dataset, name, {})
-    options: list[dict[str, Any]] = [{}]
-    for dim in (d for d in array.dims if d not in ("replica", *TIME_DIMS)):
-        labels = array[dim].values if dim in array.coords else np.arange(array.sizes[dim])
-        options = [o | {str(dim): label} for o in options for label in labels.tolist()]
-    if "variant" in array.dims:  # of which some may not have measured it
-        options = [o for o in options if bool(array.sel(variant=o["variant"]).notnull().any())]
-    if len(options) > MOST_ROWS_PER_VARIABLE * dataset.sizes.get("variant", 1) or (not array.dims and array.size != 1):
+    labels: dict[str, list[Any]] = {
+        str(dim): (array[dim].values if dim in array.coords else np.arange(array.sizes[dim])).tolist()
+        for dim in array.dims if dim not in ("replica", *TIME_DIMS)
+    }  # fmt: skip
+    if "variant" in labels:  # of which some may not have measured it
+        known = array.notnull().any([dim for dim in array.dims if dim != "variant"]).values
+        labels["variant"] = [label for label, there in zip(labels["variant"], known, strict=True) if there]
+    if math.prod(map(len, labels.values())) > MOST_ROWS_PER_VARIABLE * dataset.sizes.get("variant", 1):
         return
+    options = [dict(zip(labels, each, strict=True)) for each in itertools.product(*labels.values())]
     for coord, values in swept(dataset).items():
         if "replica" in array.dims:
             options = [o | {coord: value} for o in options for value in values]
