@@ -63,6 +63,7 @@ def test_a_linear_field_is_an_exponential_and_its_volume_the_trace():
     assert abs(energy_of(linear_flow()) - exact) < 1e-9
 
 
+@pytest.mark.slow
 @in_double
 def test_density_changes_by_the_divergence_of_any_field():
     """d ln p/dt = −∇·v: its integral is ln |det| of the map; and the flow back undoes the map."""
@@ -98,6 +99,7 @@ def test_adjoints_agree():
     assert 1e-13 < off < 1e-4
 
 
+@pytest.mark.slow
 @in_double
 def test_error_of_fixed_steps_falls_with_the_fifth_power():
     exact = energy_of(flow(spread=0.8, integration={"tolerance": 1e-11}))

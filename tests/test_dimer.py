@@ -61,7 +61,7 @@ def agrees(label, samples, expected):
 
 INTEGRATORS = [
     pytest.param(("brownian", {"dt": 5e-4}, 4000, 2000), id="brownian"),
-    pytest.param(("langevin", {"dt": 2e-2, "friction": 2.0}, 1000, 4000), id="langevin"),
+    pytest.param(("langevin", {"dt": 2e-2, "friction": 2.0}, 1000, 4000), id="langevin", marks=pytest.mark.slow),
 ]
 
 

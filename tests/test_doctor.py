@@ -7,8 +7,13 @@ import pytest
 
 from matterlearn import doctor
 
+LONG = (doctor.known_energies, doctor.thermostats, doctor.gradients)  # of physics that other tests look at closely
 
-@pytest.mark.parametrize("check", doctor.CHECKS, ids=lambda check: check.__name__)
+
+@pytest.mark.parametrize("check", [
+    pytest.param(check, id=check.__name__, marks=[pytest.mark.slow] if check in LONG else [])
+    for check in doctor.CHECKS
+])  # fmt: skip
 def test_this_installation_is_fit(check):
     findings = doctor._findings(check)
     assert findings

@@ -118,6 +118,7 @@ def _estimate(rule, dynamics, system, batch):
     return estimate(jax.random.key(1), system, dynamics, state, batch, parameters=couplings(system))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_the_newton_minimum_is_the_forward_pass():
     system = network("diffusion")
@@ -204,6 +205,7 @@ def test_rectified_layers_fade_at_least_as_fast_as_the_bound():
         assert energy(after) <= RATE**2 * float(jnp.linalg.norm(weight, 2)) ** 2 * energy(z) * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_members_learn_as_if_alone():
     """The gradient of three members is that of each, by itself."""

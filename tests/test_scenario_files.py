@@ -174,6 +174,7 @@ def paths(data, path=()):
             yield (*path, key)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(sorted(paths(DATA), key=str)), ODD), max_size=3),
        st.data())  # fmt: skip
 @settings(max_examples=200, deadline=None)
@@ -192,6 +193,7 @@ def test_mutated_data_never_ends_in_a_traceback(changes, draw):
         accepted(source)
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(TEXT)), st.integers(0, 12),
        st.text(st.sampled_from(string.printable + "é\x00\u2028"), max_size=6))  # fmt: skip
 @settings(max_examples=200, deadline=None)

@@ -49,6 +49,7 @@ def test_a_standing_target_is_complete_however_it_is_turned(turns):
     assert task.overlap(own, DynState(broken, jnp.zeros((), int)))[1] < 1
 
 
+@pytest.mark.slow
 def test_hopping_conserves_every_particle():
     pytest.importorskip("numba")
     from matterlearn.dynamics.hopping import Config as Hopping

@@ -85,6 +85,7 @@ def test_figures_compare(finished):
     assert (finished.directory / "variants" / "cd-2" / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_finished_variants_are_left_alone(finished):
     """After one of them is lost, only that one runs again, to the same numbers."""
