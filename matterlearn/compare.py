@@ -255,7 +255,7 @@ def _words(label: Any) -> str:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text, column below column."""
-    short = [[cell if len(cell) <= 60 else cell[:57] + "..." for cell in row] for row in rows]
+    short = [[cell if len(cell) <= 90 else cell[:87] + "..." for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*short, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in short

@@ -94,7 +94,7 @@ def _rounded(values: xr.Dataset) -> xr.Dataset:
 
 def compared(quantity: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[tuple[str, dict[str, Any]]]:
     """Label and numbers wherever both have a value."""
-    a, b = xr.align(_rounded(a), _rounded(b).transpose(*a.dims), join="inner")
+    a, b = xr.align(_rounded(a), _rounded(b).transpose(*a["value"].dims), join="inner")
     for place in np.ndindex(*a["value"].shape):
         mean = [float(each["value"].values[place]) for each in (a, b)]
         if not all(map(np.isfinite, mean)):
