@@ -202,7 +202,8 @@ def test_phase_diagrams_are_subtracted_where_both_have_points():
 def test_the_order_of_dimensions_does_not_matter():
     coords = {"load": [0.1, 0.2, 0.3], "kT": [0.5, 1.0]}
     values = np.arange(12.0).reshape(2, 3, 2)
-    a = labelled(run(z=(("kT", "replica"), np.zeros((2, 2)), "1"), m=(("replica", "load", "kT"), values, "1")), **coords)
+    other = ("kT", "replica"), np.zeros((2, 2)), "1"
+    a = labelled(run(z=other, m=(("replica", "load", "kT"), values, "1")), **coords)
     b = labelled(run(m=(("kT", "replica", "load"), values.transpose(2, 0, 1), "1")), **coords)
     table = ml.compare({"a": a, "b": b}).table
     assert len(table) == 6
