@@ -202,6 +202,8 @@ def _light_names(module: str, wanted: set[str], active: tuple) -> tuple[dict, di
             else:
                 code = ast.Module(body=[_Lightened().visit(statement)], type_ignores=[])
                 exec(compile(code, str(path), "exec", dont_inherit=True), namespace)
+                if isinstance(statement, ast.ClassDef):
+                    getattr(namespace[statement.name], "__annotations__", None)  # evaluated only now since Python 3.14
         except Exception as error:  # a name that needs jax is simply not there
             line = _line_in(error, str(path)) or statement.lineno
             failures.update(dict.fromkeys(bound, (line, str(error) or repr(error))))
