@@ -57,7 +57,9 @@ class Scenario(Spec):
     observe: tuple[kind_of("observables"), ...] = Field(default=(), max_length=MOST_OBSERVED)
     run: Run
     variants: dict[VariantName, dict[str, Any]] = Field(
-        default={}, max_length=MOST_VARIANTS, description="name → {path: value}: run once for each, with results side by side"
+        default={},
+        max_length=MOST_VARIANTS,
+        description="name → {path: value}: run once for each, with results side by side",
     )
     expect: dict[str, Expected] = {}
 

@@ -91,7 +91,10 @@ class Graph(Spec):
     periodic: bool = Field(default=False, description="whether opposite sides are joined")
     layers: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each layer")
     degree: int | None = Field(
-        default=None, ge=1, le=MOST_NODES, description="neighbours of a node, on average where blocks are joined; branches of a tree"
+        default=None,
+        ge=1,
+        le=MOST_NODES,
+        description="neighbours of a node, on average where blocks are joined; branches of a tree",
     )
     blocks: tuple[Count, ...] | None = Field(default=None, min_length=2, description="nodes of each block")
     signal: float | None = Field(
