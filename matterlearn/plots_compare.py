@@ -6,7 +6,7 @@ their standard errors; dashed lines are theory, black where all runs have the sa
 Example:
     >>> energy = lambda e: xr.DataTree(xr.Dataset({"energy": (("replica", "step"), np.full((3, 4), e))}))
     >>> figure = overlaid({"cold": energy(-2.0), "hot": energy(-1.0)}, "/", "energy")
-    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
     ['cold', 'hot']
 """
 
@@ -14,6 +14,7 @@ Example:
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false, reportAttributeAccessIssue=false
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -29,7 +30,8 @@ from matterlearn.verdicts import TIME_DIMS, swept
 ATTRIBUTE = "matterlearn_comparison"
 Runs = Mapping[str, xr.DataTree]
 DECADES = 30.0  # positive values that span more than this factor are drawn on a logarithmic axis
-MOST_PANELS, MOST_MAPS = 12, 6
+MOST_PANELS, MOST_MAPS, MOST_SPLIT = 12, 6, 6
+LETTERS = 75  # of a legend in one line
 CAPTION = "Mean over replicas with its standard error. Dashed: theory."
 MAP = "Final values of a run minus those of the first, where both have them."
 LAST = "Final values, mean ± standard error over replicas."
@@ -48,84 +50,110 @@ def colours(names) -> dict[str, str]:
     return dict(zip(names, colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
 
 
+class Layout(NamedTuple):
+    """What a quantity is drawn against, and by which label it is split into panels."""
+
+    along: str
+    panel: str | None = None
+
+
 def quantities(runs: Runs) -> list[tuple[str, str]]:
-    """Group and name of what at least two runs measured in the same units against one axis; of most interest first."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    """Group and name of what at least two runs measured in the same units, the same way; of most interest first."""
+    found: dict[tuple[str, str], list[tuple[Layout, str]]] = {}
     for tree in runs.values():
         for path, node in finals.groups(tree).items():
             for name, array in finals.measured(node).items():
-                axis = _axis(node, name, array)
-                if axis:
-                    found.setdefault((path, name), []).append((axis, str(array.attrs.get("units", "1"))))
-    shared = [key for key, axes in found.items() if len(axes) > 1 and len(set(axes)) == 1]
+                if layout := _layout(node, array):
+                    found.setdefault((path, name), []).append((layout, str(array.attrs.get("units", "1"))))
+    shared = [key for key, ways in found.items() if len(ways) > 1 and len(set(ways)) == 1]
     return sorted(shared, key=lambda key: FIRST.index(key[1]) if key[1] in FIRST else len(FIRST))
 
 
-def _axis(node: xr.Dataset, name: str, array: xr.DataArray) -> str | None:
-    """What a quantity is drawn against: time, or the one label that its final values have."""
+def _layout(node: xr.Dataset, array: xr.DataArray) -> Layout | None:
+    """Against time; else against a label with numbers, in panels if there is another one with few values."""
     time = finals.time_of(array)
-    others = [d for d in array.dims if d not in ("replica", *TIME_DIMS, *finals.seeds(array))]
-    conditions = list(swept(node)) if "replica" in array.dims else []
-    if conditions:
-        return conditions[0] if len(conditions) == 1 and not others else None
-    if time and not others and array.sizes[time] > 1:
-        return time
-    labelled = [str(d) for d in others if d in array.coords and array[d].dtype.kind in "fiu" and array.sizes[d] > 1]
-    return labelled[0] if len(others) == len(labelled) == 1 else None
+    others = [str(d) for d in array.dims if d not in ("replica", *TIME_DIMS, *finals.seeds(array))]
+    labels = [dim for dim in others if array.sizes[dim] > 1]
+    labels += list(swept(node)) if "replica" in array.dims else []
+    if not labels:
+        return Layout(time) if time and array.sizes[time] > 1 else None
+    swept_twice = len(finals.paths(array)) - len(finals.seeds(array)) > 1  # subtracted instead
+    if not set(labels) <= set(node.coords) or len(labels) > 2 or swept_twice:
+        return None
+    *few, along = sorted(labels, key=lambda label: (node[label].dtype.kind in "fiu", len(np.unique(node[label]))))
+    if node[along].dtype.kind not in "fiu" or (few and len(np.unique(node[few[0]])) > MOST_SPLIT):
+        return None
+    return Layout(along, *few)
 
 
 def overlaid(runs: Runs, path: str, name: str) -> Figure:
     """One quantity of all runs that have it, against time or against its label."""
-    figure, (axes,) = grid(1, 6.5, 4.2)
-    have = {
-        run: (node, array) for run, tree in runs.items()
-        if (array := finals.measured(node := finals.group(tree, path)).get(name)) is not None
-    }  # fmt: skip
-    axis = next(iter(have.values()))
-    axis = _axis(*axis[:1], name, axis[1])
-    draw = _in_time if axis in TIME_DIMS else _by_label
-    hue = colours(list(runs))
-    for run, (node, array) in have.items():
-        draw(axes, node, name, array, axis, hue[run], run)
-    _theories(axes, {run: node for run, (node, _) in have.items()}, name, axis, hue)
-    array = next(iter(have.values()))[1]
-    axes.set_ylabel(style.label(name, array.attrs))
-    _scale(axes)
-    style.legend_above(axes)
+    nodes = {run: finals.group(tree, path) for run, tree in runs.items()}
+    have = {run: array for run, node in nodes.items() if (array := finals.measured(node).get(name)) is not None}
+    nodes, first = {run: nodes[run] for run in have}, next(iter(have))
+    layout, array = _layout(nodes[first], have[first]), have[first]
+    assert layout is not None, "a quantity of `quantities`"
+    hue, by_time = colours(list(runs)), layout.along in TIME_DIMS
+    labels = np.unique(nodes[first][layout.panel]).tolist() if layout.panel else [None]
+    figure, panels = grid(len(labels), *((6.5, 4.2) if len(labels) == 1 else (4.6, 3.7)))
+    values = have if by_time else {run: _final(node, name) for run, node in nodes.items()}
+    for axes, label in zip(panels, labels, strict=True):
+        where = {layout.panel: label} if layout.panel else {}
+        if by_time:
+            _in_time(axes, values, layout.along, hue)
+        else:
+            _by_label(axes, values, name, layout.along, where, hue)
+            axes.set_xlabel(style.label(layout.along, nodes[first][layout.along].attrs))
+            axes.set_title("".join(f"{dim} {value}" for dim, value in where.items()))
+        _theories(axes, nodes, name, layout.along, where, hue)
+        axes.set_ylabel(style.label(name, array.attrs) if axes is panels[0] or len(panels) > 3 else "")
+        _scale(axes)
+    handles, words = panels[0].get_legend_handles_labels()
+    figure.legend(handles, words, loc="outside upper left", ncols=max(1, int(LETTERS // (max(map(len, words)) + 6))))
     return figure
 
 
-def _in_time(axes: Axes, node: xr.Dataset, name: str, array: xr.DataArray, axis: str, colour: str, run: str) -> None:
-    array = finals.samples(array).dropna(axis, how="all")
-    x, words = time_axis(array, axis)
-    style.curve(axes, x, array, colour, run, thin=False)
-    axes.set_xlabel(words)
+def _in_time(axes: Axes, arrays: Mapping[str, xr.DataArray], along: str, hue: Mapping[str, str]) -> None:
+    """Curves; against the number of steps where the clocks of the runs have different units."""
+    clocks = {run: time_axis(array, along)[1] for run, array in arrays.items()}
+    for run, array in arrays.items():
+        if len(set(clocks.values())) > 1:
+            array = array.drop_vars("time", errors="ignore")
+        array = finals.samples(array).dropna(along, how="all")
+        x, words = time_axis(array, along)
+        style.curve(axes, x, array, hue[run], run, thin=False)
+        axes.set_xlabel(words)
 
 
-def _by_label(axes: Axes, node: xr.Dataset, name: str, array: xr.DataArray, axis: str, colour: str, run: str) -> None:
-    final = finals.finals(node[[n for n in node.data_vars if str(n) in (name, f"{name}_sem", "overlap")]])
-    errors = np.nan_to_num(final[f"{name}_sem"].values)
-    axes.errorbar(final[axis].values, final[name].values, yerr=errors, color=colour, marker="o", ms=5, lw=1.4,
-                  capsize=3, label=run)  # fmt: skip
-    axes.set_xlabel(style.label(axis, node[axis].attrs))
+def _final(node: xr.Dataset, name: str) -> xr.Dataset:
+    return finals.finals(node[[n for n in node.data_vars if str(n) in (name, f"{name}_sem", "overlap")]])
 
 
-def _theories(axes: Axes, nodes: Mapping[str, xr.Dataset], name: str, axis: str, hue: Mapping[str, str]) -> None:
+def _by_label(axes: Axes, values: Mapping[str, xr.Dataset], name: str, along: str, where, hue) -> None:
+    for run, final in values.items():
+        if all(label in final[dim].values for dim, label in where.items()):
+            one = final[[name, f"{name}_sem"]].sel(where).squeeze(drop=True).dropna(along, subset=[name])
+            axes.errorbar(one[along].values, one[name].values, yerr=np.nan_to_num(one[f"{name}_sem"].values),
+                          color=hue[run], marker="o", ms=5, lw=1.4, capsize=3, label=run)  # fmt: skip
+
+
+def _theories(axes: Axes, nodes: Mapping[str, xr.Dataset], name: str, axis: str, where, hue) -> None:
     """Closed forms: one black line if it is that of all runs."""
     known = {run: node[f"{name}_theory"] for run, node in nodes.items() if f"{name}_theory" in node}
     known = {run: (v.mean("replica") if "replica" in v.dims else v) for run, v in known.items()}
+    known = {run: v.sel(where) if set(where) <= set(v.dims) else v for run, v in known.items()}
     known = {run: values for run, values in known.items() if set(values.dims) <= {axis}}
     shared = len(known) == len(nodes) and all(v.equals(next(iter(known.values()))) for v in known.values())
     for i, (run, values) in enumerate(known.items()):
         if shared and i:
             return
-        colour = "black" if shared else hue[run]
+        colour, words = "black" if shared else hue[run], "theory" if i == 0 else "_"
         if not values.dims:
-            axes.axhline(float(values), color=colour, ls="--", lw=1.3, label="theory" if i == 0 else "_")
+            axes.axhline(float(values), color=colour, ls="--", lw=1.3, label=words)
             continue
         values = values.dropna(axis)
         x = time_axis(values, axis)[0] if axis in TIME_DIMS else values[axis].values
-        axes.plot(x, values.values, color=colour, ls="--", lw=1.3, label="theory" if i == 0 else "_", zorder=4)
+        axes.plot(x, values.values, color=colour, ls="--", lw=1.3, label=words, zorder=4)
 
 
 def _scale(axes: Axes) -> None:
@@ -208,10 +236,11 @@ def drawn(tree: xr.DataTree) -> list[tuple]:
     """Name, drawing and caption of every figure of a comparison."""
     runs, found, taken = runs_of(tree), [], set()
     both = planes(runs)
-    for path, name in [*quantities(runs), *both]:
+    curves = quantities(runs)
+    for path, name in dict.fromkeys([*curves, *both]):
         title = name if name not in taken else f"{path.strip('/').replace('/', '_')}_{name}"
         taken.add(name)
-        if (path, name) in both:
+        if (path, name) not in curves:
             found.append((title, lambda _, parts=both[path, name], name=name: difference(parts, name), MAP))
         else:
             found.append((title, lambda _, path=path, name=name: overlaid(runs, path, name), CAPTION))

@@ -28,6 +28,7 @@ from matterlearn.plots_curves import grid
 ATTRIBUTE = "matterlearn_sweep"
 MOST_CURVES, MOST_PANELS = 8, 6  # values of what is not along the axis
 SPREAD = 20.0  # swept values that span more than this factor in even ratios have a logarithmic axis
+MOST_TICKS = 7
 LEVELS = 5  # contours
 FIRST = ("overlap", "cross_overlap", "accuracy", "magnetisation", "loss", "energy")
 CAPTION = "Final values over what was swept: means over replicas, or over seeds. Dashed: theory; grey: missing."
@@ -186,10 +187,13 @@ def _ticks(set_ticks, set_scale, axis: xr.DataArray) -> None:
     if not _numeric(axis):
         set_ticks(range(axis.size), [_text(value) for value in axis.values.tolist()])
         return
-    if _logarithmic(axis):
+    log = _logarithmic(axis)
+    if log:
         set_scale("log")
-    if axis.size <= 7:
-        set_ticks(axis.values.astype(float), [_text(value) for value in axis.values.tolist()], minor=False)
+        set_ticks([], minor=True)
+    if log or axis.size <= MOST_TICKS:
+        some = axis.values[:: -(-axis.size // MOST_TICKS)]
+        set_ticks(some.astype(float), [f"{value:.3g}" for value in some.tolist()])
 
 
 def _text(label) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from types import SimpleNamespace
 
 import equinox as eqx
 import jax
@@ -237,8 +236,7 @@ def test_interrupted_learning_goes_on_to_the_same_bits(tmp_path, experiment, who
 
 
 def test_the_rate_falls_to_what_was_asked_for():
-    config = load(CUBE).learning.optimizer
-    sgd = SimpleNamespace(kind="sgd", learning_rate=config.learning_rate, final_rate=config.final_rate, clip=None)
+    sgd = load(CUBE).learning.optimizer.model_copy(update={"kind": "sgd"})
     optimizer, steps = run.optimizer(sgd, 10), []
     state = optimizer.init(jnp.zeros(()))
     for _ in range(11):
