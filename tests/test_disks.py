@@ -182,7 +182,8 @@ def test_leftovers_are_cleared_and_never_opened(tmp_path, whole):
 def test_results_that_were_cut_are_refused_in_one_line(tmp_path, whole, capfd):
     """Cut anywhere, or something else altogether."""
     whole_bytes, file = (whole / "results.nc").read_bytes(), tmp_path / "results.nc"
-    for content in [b"", b"title: a", *(whole_bytes[: len(whole_bytes) * cut // 10] for cut in range(10)), whole_bytes[:-1]]:
+    cuts = [whole_bytes[: len(whole_bytes) * tenths // 10] for tenths in range(10)]
+    for content in [b"title: a", *cuts, whole_bytes[:-1]]:
         file.write_bytes(content)
         with pytest.raises(InputError, match="not a complete results file") as told:
             results.open(file)

@@ -1,4 +1,5 @@
-"""Data sets to learn from: digits, patches of photographs, smooth images, bars and stripes, points, rows of a scenario.
+"""Data sets to learn from: digits, patches of photographs, smooth images, bars and stripes, points, rows of a
+scenario or of a file.
 
 Every source says how many entries a sample has and which values they take (0 for real numbers), draws the same samples
 every time, and gives them a shape to be drawn in.
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from matterlearn.spec import Spec
 from matterlearn.tasks._fields import FreeField, LatticeField
+from matterlearn.tasks._files import NumbersInAFile
 from matterlearn.tasks._laws import Magnet, Normal, NormalClusters
 from matterlearn.tasks._samples import Samples, SquareImages, divided, standardised
 from matterlearn.tasks._smooth import Smooth
@@ -166,8 +168,31 @@ class Rows(Spec):
         return Samples(rows, rows[:0], (rows.shape[1],))
 
 
+class File(NumbersInAFile):
+    """Samples of one's own; further axes of an array, such as rows and columns of pixels, are what is drawn."""
+
+    source: Literal["file"]
+    values: int = Field(default=0, ge=0, le=100, description="how many values an entry takes; 0: real numbers")
+    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out")
+    split: int = Field(default=0, ge=0, description="seed of the division into training and test samples")
+
+    @property
+    def size(self) -> int:
+        """Entries of a sample."""
+        return int(np.prod(self.numbers.shape[1:]))
+
+    def complaint(self) -> str | None:
+        """Entries are what they are said to be."""
+        return _off_the_levels(self.numbers, self.values)
+
+    def build(self) -> Samples:
+        """The samples, divided."""
+        samples = self.numbers.reshape(len(self.numbers), -1)
+        return Samples(*divided(samples, self.test_fraction, self.split), self.numbers.shape[1:])
+
+
 Source = Annotated[
-    Digits | Patches | BarsAndStripes | Points | Smooth | Rows | Normal | NormalClusters | Magnet
+    Digits | Patches | BarsAndStripes | Points | Smooth | Rows | File | Normal | NormalClusters | Magnet
     | LatticeField | FreeField,
     Field(discriminator="source"),
 ]  # fmt: skip
@@ -181,7 +206,10 @@ def complaint(source) -> str | None:
         return None
     if any(len(row) != source.size for row in source.rows):
         return "rows differ in length"
-    entries = [entry for row in source.rows for entry in row]
-    if source.values and not all(entry == int(entry) and 0 <= entry < source.values for entry in entries):
-        return f"entries should be whole numbers from 0 to {source.values - 1}, or values: 0 for real numbers"
+    return _off_the_levels(np.array(source.rows), source.values)
+
+
+def _off_the_levels(entries: np.ndarray, values: int) -> str | None:
+    if values and not np.isin(entries, np.arange(values)).all():
+        return f"entries should be whole numbers from 0 to {values - 1}, or values: 0 for real numbers"
     return None

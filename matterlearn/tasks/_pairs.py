@@ -1,4 +1,4 @@
-"""Inputs with the outputs wanted for them: given, from a linear teacher, irises, exclusive or. Host code."""
+"""Inputs with the outputs wanted for them: given, in a file, from a linear teacher, irises, exclusive or. Host code."""
 
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 
 from matterlearn.spec import Spec
+from matterlearn.tasks._files import NumbersInAFile
+from matterlearn.tasks._samples import divided
 
 Row = Annotated[list[float], Field(min_length=1)]
 
@@ -52,6 +54,28 @@ class Rows(Spec):
         del inputs, outputs
         rows = np.array(self.inputs), np.array(self.targets)
         return _unclassified(*rows, *rows)
+
+
+class File(NumbersInAFile):
+    """Examples of one's own: in every row first the inputs, then the targets."""
+
+    source: Literal["file"]
+    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out for recall; 0: asks the same")
+    split: int = Field(default=0, ge=0, description="seed of the division into training and test examples")
+    classes: ClassVar[int] = 0
+
+    def complaint(self, inputs: int, outputs: int) -> str | None:
+        """What does not fit so many input and output ports."""
+        found = self.numbers.shape[1:]
+        fits = found == (inputs + outputs,)
+        return None if fits else f"every row should have {inputs} inputs and {outputs} targets; found shape {found}"
+
+    def build(self, inputs: int, outputs: int) -> Pairs:
+        """The rows, divided."""
+        del outputs
+        train, test = divided(self.numbers, self.test_fraction, self.split)
+        test = test if len(test) else train
+        return _unclassified(*np.split(train, [inputs], axis=1), *np.split(test, [inputs], axis=1))
 
 
 class Linear(Spec):
@@ -146,4 +170,4 @@ class Xor(Spec):
         return _unclassified(*rows, *rows)
 
 
-Source = Annotated[Rows | Linear | Iris | Xor, Field(discriminator="source")]
+Source = Annotated[Rows | File | Linear | Iris | Xor, Field(discriminator="source")]
