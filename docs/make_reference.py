@@ -9,21 +9,11 @@ from pathlib import Path
 
 from matterlearn import kinds
 from matterlearn.core.graphs import Graph
-from matterlearn.sections import (
-    Bounds,
-    Budget,
-    Design,
-    DistinctSpecies,
-    Expectation,
-    Learning,
-    Optimizer,
-    Run,
-    Sparsity,
-    Term,
-    Ties,
-)
+from matterlearn.sections import Design, Expectation, Learning, Optimizer, Run, Term
 
 PAGE = Path(__file__).with_name("scenario-reference.md")
+MOST_PLACES = 4
+OWN_TABLES = ("Graph", "Optimizer", "Term")
 TITLES = {
     "systems": "system: the material",
     "dynamics": "dynamics: how the state moves",
@@ -46,41 +36,86 @@ def page() -> str:
             parts += table(kinds.config_class(family, kind))
     parts += ["## system.graph: who interacts with whom", "", "Which keys a graph takes depends on its kind; see "
               "`matterlearn/core/graphs.py`. Nodes are numbered from 0.", "", *table(Graph)]  # fmt: skip
-    models = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "design": Design,
+    sections = {"run": Run, "learning": Learning, "learning.optimizer": Optimizer, "design": Design,
               "design.objective": Term, "expect.*": Expectation}  # fmt: skip
-    for title, model in models.items():
+    for title, model in sections.items():
         parts += [f"## {title}", "", *table(model)]
-    parts += ["## design.constraints", ""]
-    for model in (Bounds, Budget, Sparsity, Ties, DistinctSpecies):
-        kind = kind_of(model.model_json_schema()["properties"]["kind"])
-        parts += [f"### `kind: {kind}`", "", str(model.__doc__), "", *table(model)]
-    return "\n".join(parts).rstrip() + "\n"
+    models = [(f"`{kind}`", kinds.config_class(family, kind)) for family in TITLES for kind in kinds.kinds(family)]
+    models += [(f"`{name}`", model) for name, model in sections.items()]
+    parts += ["## Parts of sections", "", "What stands in the tables above as a part in braces or by its mark.", ""]
+    return "\n".join([*parts, *part_tables(models)]).rstrip() + "\n"
 
 
 def table(model) -> list[str]:
     """One row per key of a model."""
-    schema = model.model_json_schema()
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    return rows(model.model_json_schema())
+
+
+def rows(schema: dict, parts: dict | None = None) -> list[str]:
+    """One row per key of a model's schema; `parts` are the models that it refers to."""
+    parts = schema.get("$defs", {}) if parts is None else parts
+    found = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, entry in schema.get("properties", {}).items():
-        if name == "kind":
+        if name == mark(schema)[0]:
             continue
         default = "needed" if name in schema.get("required", []) else f"`{entry.get('default')}`"
-        rows.append(f"| `{name}` | {kind_of(entry)} | {default} | {entry.get('description', '').replace('|', '∣')} |")
-    return [*rows, ""] if len(rows) > 2 else ["No keys of its own.", ""]
+        kind = kind_of(entry, parts)
+        found.append(f"| `{name}` | {kind} | {default} | {entry.get('description', '').replace('|', '∣')} |")
+    return [*found, ""] if len(found) > 2 else ["No keys of its own.", ""]
 
 
-def kind_of(entry: dict) -> str:
+def mark(schema: dict) -> tuple[str | None, str]:
+    """Key and value by which a model is known among its alternatives."""
+    for name, entry in schema.get("properties", {}).items():
+        if "const" in entry and name in schema.get("required", []):
+            return name, entry["const"]
+    return None, ""
+
+
+def known_as(schema: dict) -> str:
+    """How a part is written: by its mark, else by its keys."""
+    name, value = mark(schema)
+    return f"`{name}: {value}`" if name else "`{" + ", ".join(schema.get("properties", {})) + "}`"
+
+
+def part_tables(models) -> list[str]:
+    """All models that others refer to, once each, in order of what they are known as."""
+    found = {}
+    for where, model in models:
+        schema = model.model_json_schema()
+        parts = schema.get("$defs", {})
+        for entry in parts.values():
+            if entry.get("properties") and entry.get("title") not in OWN_TABLES:
+                lines = [entry.get("description", "").partition("\n\n")[0].replace("\n", " "), "", *rows(entry, parts)]
+                found.setdefault((known_as(entry), "\n".join(lines)), []).append(where)
+    return [
+        line for (name, lines), places in sorted(found.items())
+        for line in (f"### {name} of {listed(places)}", "", *lines.lstrip("\n").split("\n"))
+    ]  # fmt: skip
+
+
+def listed(places: list[str]) -> str:
+    """The first few."""
+    return ", ".join(places[:MOST_PLACES]) + ", …" * (len(places) > MOST_PLACES)
+
+
+def kind_of(entry: dict, parts: dict) -> str:
     """A short name of a JSON-schema type."""
     if "anyOf" in entry or "oneOf" in entry:
-        return " or ".join(kind_of(option) for option in entry.get("anyOf", entry.get("oneOf")))
+        options = entry.get("anyOf", entry.get("oneOf"))
+        marks = [mark(parts.get(option.get("$ref", "").split("/")[-1], {})) for option in options]
+        if len(marks) > 1 and marks[0][0] and len({name for name, _ in marks}) == 1:
+            return f"`{marks[0][0]}:` " + ", ".join(f"`{value}`" for _, value in marks)
+        return " or ".join(kind_of(option, parts) for option in options)
     if "$ref" in entry:
-        return entry["$ref"].split("/")[-1]
+        part = parts[entry["$ref"].split("/")[-1]]
+        return known_as(part) if "properties" in part else kind_of(part, parts)
     if "const" in entry:
         return str(entry["const"])
     if "enum" in entry:
         return ", ".join(f"`{value}`" for value in entry["enum"])
     if entry.get("type") == "array":
-        return f"list of {kind_of(entry.get('items', {}))}"
+        return f"list of {kind_of(entry.get('items', {}), parts)}"
     return entry.get("type", "any")
 
 
