@@ -43,12 +43,14 @@ class Run:
 
 
 def runs(directories: list[Path]) -> Iterator[Run]:
-    """All finished runs below some directories, but for single variants of a run."""
+    """All finished runs below some directories, but for single variants of a run and for sweeps."""
     folders = {Path(folder) for directory in directories for folder, _, files in os.walk(directory)
                if results.FILE_NAME in files}  # fmt: skip
     for file in sorted(folder / results.FILE_NAME for folder in folders if folder.parent.name != "variants"):
         try:
             with h5py.File(file) as opened:
+                if "matterlearn_sweep" in opened.attrs:
+                    continue
                 stored = json.loads(str(opened.attrs["matterlearn_scenario"]))
             yield Run(file.parent, file.stat().st_mtime, scenario.resolve(scenario.load(stored)))
         except (OSError, KeyError, ValueError, MatterlearnError):

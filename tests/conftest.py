@@ -6,6 +6,7 @@ off the time of all, and programs that run for long are as fast at level 1 (at l
 """
 
 import gc
+import itertools
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -36,15 +37,21 @@ def precision_is_put_back():
 
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 30_000  # Linux allows a process 65 530, every compiled program takes some, and the compiler dies without
+TURNS = itertools.count()  # of tests; to list 30 000 maps takes as long as many a test
 
 
 @pytest.fixture(autouse=True)
 def programs_are_forgotten():
     """Thousands of tests compile more programs than one process may map."""
     yield
-    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+    if next(TURNS) % 10 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         gc.collect()
+
+
+def pytest_collection_finish():
+    """What is there now stays, so the collector of garbage need not look through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture

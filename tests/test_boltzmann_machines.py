@@ -230,7 +230,8 @@ def test_hidden_units_of_any_graph_are_summed_over():
     assert abs(system.marginal_energy(x, ONE, held) + np.log(np.exp(-energies[kept]).sum())) < 1e-12
 
 
-@pytest.mark.parametrize("moves", [slow("heat_bath"), "metropolis"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moves", ["heat_bath", "metropolis"])
 def test_a_frustrated_graph_is_sampled_from_its_law(moves):
     """Mean of every unit and of every bond, 8192 chains, |z| < 4."""
     system = config(

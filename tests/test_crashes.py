@@ -64,6 +64,7 @@ def check(folder, name, random, kills, together):
     return collections.Counter(runs.phases)
 
 
+@pytest.mark.slow
 def test_three_kills(tmp_path):
     """Within a checkpoint of what is learned, anywhere, and while the results are written."""
     runs = Runs(tmp_path, "wake_sleep")

@@ -52,6 +52,7 @@ def test_classical_denoisers_lose_what_they_should(score):
         assert np.all(found["mse_test_theory"] > found["mse_test_oracle"])
 
 
+@pytest.mark.slow
 def test_gaussian_data_have_the_wiener_risk(tmp_path):
     """A free field: the score knows its spectrum, and the loss is that of the law, not only of the samples."""
     shape, mass = (8, 8), 0.5

@@ -117,6 +117,7 @@ def test_yield_is_a_polynomial_in_one_ratio_of_bond_weights(strong, weak):
 CORES = [{"kind": "harmonic", "stiffness": 900.0}, {"kind": "wca", "strength": 3.0}, {"kind": "morse"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", CORES, ids=lambda core: core["kind"])
 def test_weight_of_a_bond_is_its_integral(x64, core):
     alpha, kT = 25.0, 0.6
@@ -155,6 +156,7 @@ def test_a_deep_stiff_bond_vibrates_harmonically(x64):
 # ---- gradients of yields ----
 
 
+@pytest.mark.slow
 def test_gradient_at_equal_couplings_is_contacts_minus_their_mean():
     """d ln Y_i/dJ_ab = (n_ab,i − ⟨n⟩) d ln z/dJ with ⟨n⟩ = 12/15; for a whole shape it is one number for all pairs."""
     system, step = spheres(-6.0), 1e-3

@@ -121,7 +121,8 @@ def test_high_barriers_separate_well_and_barrier():
     assert exact == pytest.approx(theory.ANGULAR_MOBILITY / well / barrier, rel=2e-3)
 
 
-@pytest.mark.parametrize(("couplings", "interval"), [slow((-2.5, -1.5), 0.0), ((-9.5, -8.4), 2e-3)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("couplings", "interval"), [((-2.5, -1.5), 0.0), ((-9.5, -8.4), 2e-3)])
 def test_closed_form_of_the_flip_and_its_gradient(x64, couplings, interval):
     system = discs(*couplings)
     cutoff = contact_distance(system)

@@ -44,6 +44,7 @@ def test_convolutions_and_their_edges():
         assert np.allclose(layer(x)[:, :, 0], own, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_u_net_knows_no_origin():
     """On a periodic lattice it commutes with shifts by its coarsest spacing; noise levels are told apart."""
     network = eqx.filter_jit(moved(u_net(KEY, (8, 8), width=4, depth=3, edges="periodic")))

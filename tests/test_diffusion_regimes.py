@@ -68,6 +68,7 @@ def collapse():
     )
 
 
+@pytest.mark.slow
 def test_excess_entropy_beside_theory(collapse):
     assert float(collapse["collapse_time_theory"]) == pytest.approx(speciation.collapse_time(500, 32))
     assert float(collapse["excess_entropy_deviation"]) < 4

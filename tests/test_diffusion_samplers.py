@@ -46,6 +46,7 @@ def test_order_of_convergence(step, order):
     assert np.all(np.abs(rates - order) < 0.15) and abs(rates[1] - order) < abs(rates[0] - order)
 
 
+@pytest.mark.slow
 def test_adaptive_flow_is_exact():
     """To the tolerance, however long the step."""
     score = normal(ou(), 3, 2.5)
@@ -147,6 +148,7 @@ def test_langevin_corrections_have_the_bias_of_their_step():
     assert abs(float(jnp.var(x)) * (1 - epsilon / 2) - 1) < 4 * np.sqrt(2 / draws)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [Exponential(number(1)), Heun(number(0)), EulerMaruyama(number(1))])
 def test_components_with_their_own_schedules(step):
     """Scales that are destroyed one after the other come back, each with its variance at t = 0.1."""

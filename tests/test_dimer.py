@@ -65,6 +65,7 @@ INTEGRATORS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_patchy_pair(integrator):
     """Two discs of two species with four different bonds."""

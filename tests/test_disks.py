@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import gc
 import os
 import shutil
 import subprocess
@@ -188,7 +187,6 @@ def test_results_that_were_cut_are_refused_in_one_line(tmp_path, whole, capfd):
         with pytest.raises(InputError, match="not a complete results file") as told:
             results.open(file)
         line(told)
-        gc.collect()
     assert capfd.readouterr().err == ""  # nor does a library say more
     with pytest.raises(MatterlearnError):
         read_arrays(file)

@@ -98,7 +98,8 @@ def test_transient_of_a_trap_has_its_exact_derivative(kind):
 
 
 @pytest.mark.parametrize(("kind", "motion"), [
-    ("pathwise", "brownian"), ("tangent", "langevin"), ("score_function", "langevin"), ("equilibrium", "brownian"),
+    ("pathwise", "brownian"), slow("tangent", "langevin"), slow("score_function", "langevin"),
+    slow("equilibrium", "brownian"),
     slow("pathwise", "langevin"), slow("tangent", "brownian"), slow("score_function", "brownian"),
     slow("equilibrium", "langevin"),
 ])  # fmt: skip

@@ -64,6 +64,7 @@ def cells(tmp_path_factory):
     return simulate(RUN, out=tmp_path_factory.mktemp("cells") / "run").tree
 
 
+@pytest.mark.slow
 def test_a_run_agrees_with_its_references(cells):
     """48 replicas per combination; closed forms where they are given, everywhere else NaN."""
     root = cells.to_dataset()

@@ -70,6 +70,7 @@ def measured(tmp_path_factory):
     return run.simulate(scene, tmp_path_factory.mktemp("free") / "r").tree.to_dataset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["", "_target"])
 def test_draws_and_data_have_the_moments_of_the_free_field(measured, suffix):
     law = free_spectrum((6, 6), 0.5)

@@ -165,6 +165,7 @@ def test_averages_keep_what_all_nodes_share(layer):
         assert np.allclose(hidden[0], hidden[-1], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_differences_fade_with_the_second_eigenvalue():
     """A linear network of identities on the karate club: energy and distance by .8030705736 per layer, then nothing."""
@@ -243,6 +244,7 @@ def test_measures_of_smoothness():
     assert np.allclose(found, [[0, 1, 1], [1, 4, 4], [0, 0, 0]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_isolated_nodes_are_no_trouble():
     system = network("attention", {"kind": "edges", "edges": [[0, 1]], "nodes": 3}, self_loops=False, features=2)
     state = minimum(system, system.init_state(jax.random.key(5)))

@@ -7,7 +7,6 @@ import networkx
 import numpy as np
 import pytest
 
-from covering import slow
 from matterlearn import plots_heat, run
 from matterlearn.core.graphs import Graph, edge_array
 from matterlearn.dynamics import newton
@@ -78,7 +77,8 @@ def test_what_experiments_can_tell(case, unknown):
     assert np.allclose(factor * found, task.conductance, rtol=1e-9)
 
 
-@pytest.mark.parametrize("case", [slow("currents"), "temperatures"])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["currents", "temperatures"])
 def test_the_teacher_is_the_minimum(case):
     task = teacher(case)
     for rule in (

@@ -86,6 +86,7 @@ def test_slope_of_the_rule():
     assert abs((ends[0] - ends[1]) / 2e-6 - dot(slope, tilt)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "collapsed"), [({}, False), ({"variance": 0.0, "covariance": 0.0}, True)])
 def test_the_embedding_collapses_unless_variance_is_asked_for(weights, collapsed):
     """A linear encoder and isotropic noise: the mean energy alone is 2σ²|W|², which W = 0 minimises."""

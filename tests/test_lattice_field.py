@@ -102,11 +102,11 @@ def sampled(row, config, steps, chains):
     return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(3), chains)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "config", "steps"),
     [
-        (LATTICE[0], CLUSTER, 40), (LATTICE[1], FLIGHTS, 150), slow(LATTICE[0], FLIGHTS, 150),
-        slow(LATTICE[1], CLUSTER, 40),
+        (LATTICE[0], CLUSTER, 40), (LATTICE[1], FLIGHTS, 150), (LATTICE[0], FLIGHTS, 150), (LATTICE[1], CLUSTER, 40),
     ],
     ids=["6-clusters", "8-flights", "6-flights", "8-clusters"],
 )  # fmt: skip

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance
 from matterlearn.core.lattice_kernel import LatticeState
@@ -54,7 +53,8 @@ def test_bond_law_is_that_of_the_theory():
     assert system.effective().coupling.item() == pytest.approx(linkers.linker_bond_energy(0.7, 1.3, 1.3, 9.0), rel=1e-6)
 
 
-@pytest.mark.parametrize("move", [slow("metropolis"), "heat_bath"])
+@pytest.mark.slow
+@pytest.mark.parametrize("move", ["metropolis", "heat_bath"])
 def test_explicit_and_effective_agree_in_equilibrium(move):
     """2 x 3 periodic, 2000 chains of 600 sweeps from disorder: 4 standard errors are some hundredths of a molecule."""
     system = linked([2, 3])

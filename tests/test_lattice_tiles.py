@@ -192,6 +192,7 @@ def exact_mean(J, mu):
         return -float(by_beta), -float(by_mu)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", [heat_bath, metropolis])
 def test_sparse_tiles_in_equilibrium(move):
     """⟨E⟩ and the number of tiles on 2 × 2 sites against the exact sums: 1500 chains, errors below 1 %.

@@ -94,6 +94,7 @@ def test_lands_on_the_inversion(config, method):
     assert np.allclose(found[1], expected.h, atol=3e-5)
 
 
+@pytest.mark.slow
 def test_moments_of_all_updates_count():
     """Three updates know as much as all their data at once."""
     rows = draws(900, seed=2)

@@ -159,6 +159,7 @@ def test_the_golden_ratio_is_the_best_weight():
         assert last[weight][0] - last[GOLDEN][0] > 4 * np.hypot(last[weight][1], last[GOLDEN][1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("inputs", "beta"),
     [("remembered", 2.0), *(pytest.param(inputs, beta, marks=pytest.mark.slow)

@@ -103,6 +103,7 @@ def test_projector_stores_every_load(load):
     assert (recalled(net, 20, steps=2) == 1).all()
 
 
+@pytest.mark.slow
 def test_self_coupling_kills_basins():
     """N = 400, start at .8: published success at load .5 is .67 without the diagonal and 0 with it; all at load .2."""
     fraction = {}

@@ -42,6 +42,7 @@ def test_conformance(config):
     testing.check_system(config)
 
 
+@pytest.mark.slow
 def test_splines_are_those_of_scipy():
     with jax.enable_x64(True):
         system = potential()

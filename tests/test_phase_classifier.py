@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from covering import slow
 from matterlearn import run
 from matterlearn.core.drive import Drive
 from matterlearn.core.lattice_kernel import LatticeState
@@ -134,7 +133,8 @@ def exact(system, states, order, wanted):
     return average - wanted, covariance, np.array([(up - down) / (2 * h) for up, down in steps])
 
 
-@pytest.mark.parametrize("moves", [slow("heat_bath"), "kawasaki"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moves", ["heat_bath", "kawasaki"])
 def test_sampled_gradient_is_the_exact_one(moves):
     """Ten thousand chains of twelve nearly independent samples on six sites; free, and at fixed numbers of molecules.
 

@@ -105,7 +105,8 @@ def test_swaps_sample_the_law_at_fixed_activity(count):
     assert abs(z) < 4, f"z = {z:.1f}"
 
 
-@pytest.mark.parametrize("fields", [slow(RING | {"units": 10, "width": 0.41}), SQUARE | {"units": 9, "width": 0.4}])
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [RING | {"units": 10, "width": 0.41}, SQUARE | {"units": 9, "width": 0.4}])
 def test_swaps_of_place_cells_sample_their_law(fields):
     """The same, for cells of three maps, four of them active; blocks reach round the shorter part of the list."""
     system, kT = cells(**fields), 0.12
@@ -157,7 +158,8 @@ def profiles(kT):
     return np.mean(shapes[10:], 0), summary
 
 
-@pytest.mark.parametrize(("kT", "peak", "least"), [slow(0.004, 0.99802, 0.0020), (0.006, 0.98028, 0.0177)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kT", "peak", "least"), [(0.004, 0.99802, 0.0020), (0.006, 0.98028, 0.0177)])
 def test_clumps_have_the_density_of_theory(kT, peak, least):
     """At the centre, a bin of it, and on average over all of the ring beyond 0.1, within 4 standard errors.
 

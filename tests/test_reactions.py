@@ -231,7 +231,8 @@ def test_simulated_cells_have_the_exact_moments(regulation):
         assert known.dilute.variance < 0.5 * expression(regulation="none").exact().dilute.variance
 
 
-@pytest.mark.parametrize("regulation", [slow("none"), "droplets"])
+@pytest.mark.slow
+@pytest.mark.parametrize("regulation", ["none", "droplets"])
 def test_langevin_cells_of_realistic_size(regulation):
     """10⁵ molecules per cell; the step of 0.005 at a rate of 7 makes variances 1.8 % too large, half an error bar."""
     system = expression(regulation=regulation, volume=1e4)

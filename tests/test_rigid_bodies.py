@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy.special import iv
 
-from covering import slow
 from matterlearn.core import quaternion
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import advance, at_rest, force, normal_like
@@ -164,9 +163,10 @@ def test_free_rotation_follows_the_diffusion_law():
         assert abs(z) < 4, f"after {steps} steps {cosines.mean()}, not {exact}: z = {z:.1f}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
-    [Brownian(kind="brownian", dt=5e-3), slow(Association(kind="association"))],
+    [Brownian(kind="brownian", dt=5e-3), Association(kind="association")],
     ids=["brownian", "association"],
 )
 def test_orientation_in_a_field_has_the_boltzmann_law(config):

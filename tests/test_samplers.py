@@ -218,6 +218,7 @@ def test_trades_are_accepted_as_often_as_two_ensembles_say():
         assert abs(z) < 4, f"trades {k}: {measured[:, k].mean():.4f}, exactly {exact:.4f}, z = {z:.1f}"
 
 
+@pytest.mark.slow
 def test_walkers_are_followed():
     """Round trips, counted again from who was at which temperature after every step."""
     system, dynamics = condensate((2, 2), False), sampler("replica_exchange", ladder=[1.0, 1.3, 1.7, 2.2])

@@ -197,6 +197,7 @@ def sampled_errors(rng, alpha, t, spins, networks):
     return np.mean(wrong), np.std(wrong, ddof=1) / np.sqrt(networks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "t"), [(0.3, 0.5), (0.6, 1.0), (0.9, 3.0), (1.5, 2.0)])
 def test_dreaming_error_of_sampled_networks(alpha, t):
     """Networks of 200 and 400 spins, extrapolated in 1/N to the theory; standard errors from the scatter."""

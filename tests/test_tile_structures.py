@@ -63,6 +63,7 @@ def finished(tmp_path_factory):
         return simulate(SCENARIO, out=tmp_path_factory.mktemp("tiles") / "r")
 
 
+@pytest.mark.slow
 def test_saturated_linkers_are_the_union_rule(finished):
     """Every stored bond −ε, all others exactly 0; axis 0 runs along columns, which are rows of pairs one above."""
     learned = finished.tree["couplings/couplings"].values

@@ -188,6 +188,7 @@ def test_a_drive_without_tethers_is_refused_in_words():
         nudging.nudged(Drive(), 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule", [{"kind": "equilibrium_propagation"}, {"kind": "coupled_learning", "eta": 1.0}, {"kind": "adjoint"}]
 )

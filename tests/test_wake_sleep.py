@@ -84,6 +84,7 @@ def test_exact_gradient(x64):
     assert abs(oracle.kl(system, 1.0) - KL) < 6e-11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chains", "samples"), [("persistent", 250), pytest.param("clamped", 50, marks=pytest.mark.slow)]
 )
