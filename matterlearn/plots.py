@@ -175,7 +175,8 @@ DRAWINGS = (
             "teacher's."),
     Drawing("network", plots_networks.network, "The network before and after learning: edges as thick as their "
             "couplings, with the nodes that are given inputs and read."),
-    Drawing("energy", energy, "Energy against time, mean over replicas with its standard error."),
+    Drawing("energy", energy, "Energy against time, mean over replicas with its standard error; of long records, "
+            "means over blocks."),
     Drawing("couplings", plots_couplings.matrices, "Learned couplings next to the ideal ones, and "
             "their distribution for bonds that are in a memory and for those that are not. "
             "Couplings are energies: lower is stickier."),
@@ -185,7 +186,7 @@ DRAWINGS = (
             "hold: correlation of the attraction with the memory's own bonds."),
     Drawing("learning", learning, "Quantities followed while learning."),
     Drawing("shapes", shapes, "Populations of cluster shapes; dashed: theory."),
-    Drawing("traces", traces, "Other quantities along the run."),
+    Drawing("traces", traces, "Other quantities along the run; of long records, means over blocks."),
     Drawing("profiles", profiles, "Quantities measured against something other than time."),
 )  # fmt: skip
 

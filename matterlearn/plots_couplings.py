@@ -50,11 +50,13 @@ def _is_symmetric(array: xr.DataArray) -> bool:
 
 
 def matrices(tree: xr.DataTree) -> Figure | None:
-    """Learned and ideal couplings side by side, and their distributions."""
+    """Learned and ideal couplings side by side, and their distributions; nothing of one or of zeros alone."""
     node = _group(tree, "couplings", "couplings")
     if node is None or not _is_symmetric(node["couplings"]):
         return None
-    named = [("learned", node["couplings"])]
+    if node["couplings"].size == 1 or not node["couplings"].any():
+        return None
+    named = [("learned" if "learning" in tree.children else "couplings", node["couplings"])]
     if "ideal" in node and node["ideal"].shape == node["couplings"].shape:
         named.append(("ideal", node["ideal"]))
     bonds = _bonds(tree, node["couplings"].shape[0])

@@ -20,6 +20,7 @@ from matterlearn.plots_curves import grid
 MOST_CURVES, MOST_BARS = 3, 6
 FIRST = ("kl", "relative_error", "log_likelihood", "loss", "output_error")  # what is compared before anything else
 DECADES = 20.0  # a quantity that spans more than this factor has a logarithmic axis
+LINE = 0.2  # height of a variant's name, inches
 
 
 def comparison(tree: xr.DataTree) -> Figure | None:
@@ -35,7 +36,7 @@ def comparison(tree: xr.DataTree) -> Figure | None:
         return None
     names = [str(name) for name in recalled["variant"].values]
     colours = dict(zip(names, colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
-    figure, panels = grid(len(curves) + len(points), 5.4, 3.9)
+    figure, panels = grid(len(curves) + len(points), 5.4, max(3.9, LINE * len(names)))
     for axes, name in zip(panels, curves, strict=False):
         _curves(axes, learned[name], colours)
     for axes, name in zip(panels[len(curves) :], points, strict=True):

@@ -133,10 +133,18 @@ def over_replicas(array: xr.DataArray) -> tuple[np.ndarray, np.ndarray, int]:
     return mean, error, array.sizes["replica"]
 
 
+MOST_POINTS = 100  # of a curve; almost twice as many are still drawn one by one
+
+
 def curve(
     axes: Axes, x: np.ndarray, array: xr.DataArray, colour: str, name: str, *, thin: bool = True
 ) -> None:
-    """Mean over replicas with its standard error as a band, the replicas as thin lines behind."""
+    """Mean over replicas with its standard error as a band, the replicas as thin lines behind.
+
+    Of more than ``MOST_POINTS`` records, means over blocks of as many records are drawn, so that lines do not fill the
+    panel.
+    """
+    x, array = _blocks(x, array)
     mean, sem, replicas = over_replicas(array)
     if thin and replicas > 1:
         each = array.transpose("replica", ...).values
@@ -145,6 +153,16 @@ def curve(
         axes.fill_between(x, mean - sem, mean + sem, color=colour, alpha=0.3, lw=0, zorder=2)
     marker = "o" if len(x) < 3 else ""
     axes.plot(x, mean, color=colour, label=name, marker=marker, zorder=3)
+
+
+def _blocks(x: np.ndarray, array: xr.DataArray) -> tuple[np.ndarray, xr.DataArray]:
+    """Means over blocks of equally many records; those that are left over at the end are not drawn."""
+    size = len(x) // MOST_POINTS
+    (along,) = (dim for dim in array.dims if dim != "replica")
+    if size < 2:
+        return x, array
+    mean = array.astype(float).drop_vars(array.coords, errors="ignore").coarsen({along: size}, boundary="trim").mean()
+    return np.asarray(x)[: len(x) // size * size].reshape(-1, size).mean(1), mean
 
 
 def theory(axes: Axes, x: np.ndarray, values: np.ndarray, name: str = "theory") -> None:

@@ -50,8 +50,9 @@ def programs_are_forgotten():
 
 
 def pytest_collection_finish():
-    """What is there now stays, so the collector of garbage need not look through it again and again."""
+    """What is there now stays; to look through all the rest takes a second, so that is done seldom."""
     gc.freeze()
+    gc.set_threshold(700, 10, 1000)
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def test_estimated_filters_come_close_and_only_from_above():
     assert 1.01 * risk < axes.mean() < 1.2 * risk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "risk"), [("soft", thresholding.soft_risk), ("hard", thresholding.hard_risk)])
 @pytest.mark.parametrize("process", [LEVEL, OU])
 def test_thresholding_in_wavelets_has_the_risk_of_its_components(rule, risk, process):

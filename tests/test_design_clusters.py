@@ -193,6 +193,7 @@ def test_yield_and_gradient_agree_with_theory_at_any_couplings(x64):
         np.testing.assert_allclose(gradient[:, index(jnp.array(a), jnp.array(b), 6)], difference, rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "start", "kT"), [(15.0, -6.0, 1.0), (30.0, -5.0, 0.7)])
 def test_the_octahedron_can_be_had_at_any_range_and_strength(alpha, start, kT):
     """Descent on the logit of the yield of one octahedron, from 1/375 to 0.95."""

@@ -186,6 +186,7 @@ def test_rates_of_a_chain_with_known_rates():
         assert sem < 0.03 * exact
 
 
+@pytest.mark.slow
 def test_an_isomer_is_seen_when_all_its_bonds_are_formed():
     system = discs(-5.0, -5.0)
     isomers = labelled_isomers(4, 2)

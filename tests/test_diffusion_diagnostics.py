@@ -23,6 +23,7 @@ def clusters(d, process=None):
     return MixtureScore(process or ou(), end, half, means, jnp.ones((2, 1)))
 
 
+@pytest.mark.slow
 def test_clones_of_two_clusters_agree_as_often_as_theory_says():
     """d = 64 at t_S, where φ = 0.7752: exact but for steps, 4 standard errors of 4000 pairs are 0.026."""
     d, count = 64, 4000
@@ -161,6 +162,7 @@ def test_empirical_score_copies_and_true_score_does_not():
     assert abs(float(gap.test - gap.train)) < 4 * float(gap.sem)
 
 
+@pytest.mark.slow
 def test_two_scores_from_the_same_noise():
     """Of one law they agree; memories of disjoint halves end at different samples."""
     d, step = 32, Exponential(jnp.asarray(0.0))

@@ -61,6 +61,7 @@ def test_u_net_says_how_often_sides_can_be_halved():
         u_net(KEY, (6, 8), width=2, depth=3, edges="zero")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis", [Sites(), Fourier()])
 def test_a_fit_begins_with_the_gaussian_posterior(basis):
     """The network's last layer is zero; then a residual has unit variance on normal data."""

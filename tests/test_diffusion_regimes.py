@@ -78,6 +78,7 @@ def test_excess_entropy_beside_theory(collapse):
     assert (np.diff(entropy) > 0).all() and (np.diff(ratio) < 0).all()
 
 
+@pytest.mark.slow
 def test_empirical_score_copies(collapse):
     assert float(collapse["copies"]) == 1.0
     assert collapse["nearest_sample"].values[:, -1, 0].max() < 1e-3

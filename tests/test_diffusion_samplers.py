@@ -159,6 +159,7 @@ def test_components_with_their_own_schedules(step):
     assert np.allclose(extrapolated(step, score, 0.1, 1000, total(1.0)), total(0.1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_how_many_are_drawn():
     """Every sample has a key of its own."""
     score, times = normal(ou(), 3, 2.5), jnp.linspace(3.0, 0.0, 11)

@@ -199,6 +199,7 @@ def test_squares_fix_the_zero_of_energy():
     np.testing.assert_allclose(at_best, 0, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "fields"), [("squared_contrast", {"weight": 0.0}), ("triplet", {"margin": 1e6})])
 @in_double
 def test_without_bounds_both_are_contrastive_divergence(kind, fields):

@@ -300,7 +300,8 @@ def test_reweighting_follows_the_couplings_and_knows_when_it_cannot():
     assert int(estimator.prepare(jax.random.key(2), couplings(trap(60.0)), setup, samples).draws) == 2
 
 
-@pytest.mark.parametrize("kind", ["equilibrium", slow("score_function")])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["equilibrium", "score_function"])
 def test_standard_error_is_the_scatter_of_independent_gradients(kind):
     """Thirty gradients with their own seeds scatter as the quoted errors say: a ratio of 1 ± 1/√58, |z| < 4.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn.core.drive import Drive
 from matterlearn.core.dynamics import DynState
 from matterlearn.core.lattice_kernel import LatticeState
@@ -57,7 +58,7 @@ def lattice(composition=None):
     ).build(jax.random.key(0))
 
 
-@pytest.mark.parametrize("composition", [None, [3, 3]])
+@pytest.mark.parametrize("composition", [None, slow([3, 3])])
 @pytest.mark.parametrize(("dynamics", "count"), [(HEAT_BATH, 64), (KawasakiConfig(kind="kawasaki", kT=kT), 20)])
 def test_a_composition_counts_where_the_dynamics_keeps_it(dynamics, count, composition):
     """A given composition is that of the start alone; exchanges keep it and single sites do not."""

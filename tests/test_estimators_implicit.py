@@ -145,6 +145,7 @@ def test_free_directions_do_not_respond(pair):
     np.testing.assert_allclose(found[Second].gradient.coefficients, half, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_held_particle_stays_and_the_other_answers(pair):
     x = pair.arrange(jnp.array([[0.0, 0.0], [1.3, 0.0]]))
     held = Drive(clamped=pair.arrange(jnp.array([[True, True], [False, True]])), target=x)

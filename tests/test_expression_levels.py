@@ -80,6 +80,7 @@ def test_a_run_agrees_with_its_references(cells):
     assert root.attrs["saturation"] == 3.0
 
 
+@pytest.mark.slow
 def test_the_figure_shows_means_and_noise(cells):
     with style.look():
         figure = plots_noise.buffering(cells)

@@ -89,6 +89,7 @@ def test_the_teacher_is_the_minimum(case):
         assert loss < 1e-25 and np.abs(slope).max() < 1e-12
 
 
+@pytest.mark.slow
 def test_temperatures_alone_do_not_tell_a_common_factor():
     exact = adjoint.Config(kind="adjoint", relax=2).build()
     for case, blind in (("temperatures", True), ("currents", False)):

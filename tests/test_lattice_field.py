@@ -126,6 +126,7 @@ def test_samplers_have_the_averages_of_the_tables_on_larger_lattices(row, config
     lattice_fields.agree(lattice_fields.estimates(sampled(row, config, steps, chains), row.action), row)
 
 
+@pytest.mark.slow
 def test_flights_are_exact_at_any_time_step():
     """Steps as long as nearly all that leapfrog bears, with many refusals, give the averages of quadrature, too."""
     coarse = HamiltonianMonteCarlo(kind="hamiltonian_monte_carlo", dt=0.3, leaps=3)
@@ -139,6 +140,7 @@ def test_flights_are_exact_at_any_time_step():
         assert abs(values.mean() - law) < 4 * values.std() / np.sqrt(len(values))
 
 
+@pytest.mark.slow
 def test_acceptance_falls_with_the_time_step_as_its_error_says():
     """The energy of a flight errs by O(dt²): refusals grow as dt² at a given length."""
     system = FreeField(kind="free_field", shape=[8, 8]).build(None)

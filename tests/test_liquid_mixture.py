@@ -279,6 +279,7 @@ def test_it_melts_above_the_window_and_localises_below(taught):
     np.testing.assert_allclose(participation[hot], 32, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_largest_overlap_wins(taught):
     """Impure cues: 800 replicas, in which a chance that is wrong by 0.07 shows."""
     overlap, _, labels, task = recalled(taught, [6.0], noise=0.2, purity=0.05, copies=200, steps=400)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from covering import slow
 from matterlearn.core import symmetric
 from matterlearn.core.neighbors import (
     allocate,
@@ -212,7 +213,7 @@ def walk(position, neighbors, energy, steps, dt=1e-3):
     return eqx.filter_jit(jax.lax.scan)(step, (position, neighbors), keys)
 
 
-@pytest.mark.parametrize(("box", "builder"), [(8.0, "host"), (None, "host"), (8.0, "device")])
+@pytest.mark.parametrize(("box", "builder"), [slow(8.0, "host"), (None, "host"), (8.0, "device")])
 def test_no_pair_is_dropped_along_a_trajectory(box, builder):
     position = jnp.asarray(random_points(100, 2, box), jnp.float32)
     energy = make_energy(jnp.arange(100) % SPECIES, box)

@@ -172,6 +172,7 @@ def test_dense_bit_errors(units, memories, order):
     assert abs(expected / float(signal_to_noise.dense_bit_error(units, memories, order)) - 1) < 0.1
 
 
+@pytest.mark.slow
 def test_exponential_memory_never_fails_at_thirty_units():
     """Far below the capacity exp(.3466 N) = 32 800: ten thousand memories of 30 units, all stable."""
     net = system("dense_memory", units=30, memories=10_000, order="exponential")

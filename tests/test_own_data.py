@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_same_is_learned_as_from_rows_in_the_scenario(folder):
+def test_the_same_is_learned_as_from_rows_in_the_scenario(folder, undrawn):
     """To rounding, since samples of a file come in random order; all formats are the same numbers."""
     listed = simulate(learning(source="rows", rows=ROWS.tolist()), folder / "listed").tree["learning"]
     filed = [
@@ -65,7 +65,7 @@ def test_inputs_come_before_targets(folder):
     assert source.complaint(2, 2) == "every row should have 2 inputs and 2 targets; found shape (3,)"
 
 
-def test_a_file_that_changed_is_another_scenario(folder):
+def test_a_file_that_changed_is_another_scenario(folder, undrawn):
     given = learning(source="file", path="rows.csv", values=2)
     out = simulate(given, folder / "run").directory
     first = scenario.load(out / "scenario.yaml").task.data.sha256

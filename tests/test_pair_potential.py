@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from covering import slow
 from matterlearn import scenario as scenarios
 from matterlearn import testing
 from matterlearn.core.dynamics import DynState
@@ -126,7 +125,8 @@ def test_target_of_the_scenario_is_a_honeycomb_of_the_same_density():
     assert system.particles / system.box**2 == pytest.approx(honey.density, rel=1e-4)
 
 
-@pytest.mark.parametrize(("symmetry", "neighbors", "honey", "close"), [slow(3, 3, 1.0, 0.0), (6, 6, 0.5, 1.0)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("symmetry", "neighbors", "honey", "close"), [(3, 3, 1.0, 0.0), (6, 6, 0.5, 1.0)])
 def test_order_of_perfect_crystals(symmetry, neighbors, honey, close):
     """Honeycomb and triangular lattice: exact values of ψ for both symmetries; missing neighbours are disorder."""
     order = lambda x, box, inner, outer: bond_orientational_order.bond_order(  # noqa: E731

@@ -100,6 +100,7 @@ def test_pure_phases_against_their_closed_form(count):
     assert found.objective == pytest.approx(np.sqrt(2 * count * own**2 + count * (count - 1) * cross**2), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_short_molecules_coexist_with_a_dilute_phase_of_finite_pressure():
     """L = 1: at the dilute phase's own pressure all phases are equally deep, and the tangent-plane test finds them."""
     phases = equimolar([[0, 1], [0, 2]], 3, 0.9)

@@ -190,6 +190,7 @@ def test_uniform_activity_forms_a_clump_below_its_instability():
     assert np.median(localised[0.002]) > 0.9 and np.max(localised[0.012]) < 0.5
 
 
+@pytest.mark.slow
 def test_cues_are_clumps_of_their_map():
     """Neighbouring places of the cued map, an arc or a disk: sin(πf)/πf or J₁(2πR)/πR, up to the lattice."""
     radius = np.sqrt(0.25 / np.pi)

@@ -157,6 +157,7 @@ def test_a_run_gives_the_same_bits_twice(tmp_path):
     assert float(trees[0]["operations_per_step"]) > 1000
 
 
+@pytest.mark.slow
 def test_likelihood_of_a_known_law_in_a_run(tmp_path):
     """Of a share of the samples, by the perfect score of normal data: −½ d ln 2πe v to the scatter of samples."""
     known = model(score={"kind": "gaussian", "variance": 1.0}).model_dump()

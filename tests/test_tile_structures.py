@@ -95,6 +95,7 @@ def clamped(task, memory):
     return jax.tree.map(lambda leaf: leaf[0], batch.drive.project(batch.x))
 
 
+@pytest.mark.slow
 def test_corner_ambiguity_from_learned_couplings(finished):
     """Wrong species that make both bonds at a corner of the first structure, recounted from the couplings."""
     below, left = finished.tree["couplings/couplings"].values < 0

@@ -98,6 +98,7 @@ def test_dreams_at_once_are_dreams_in_turn():
     assert slope == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_dreamt_couplings_are_those_of_the_dreaming_kernel():
     """After 1200 dreams: off the diagonal .99 correlated with the kernel of the best t, more than with its ends."""
     net = slept(network(units=200, memories=60), jax.random.key(4), 60, 20)

@@ -124,6 +124,7 @@ def test_at_the_optimum_the_bound_is_the_likelihood_whatever_the_noise():
         assert np.all(np.abs(mean) < 5 * error + 1e-13)
 
 
+@pytest.mark.slow
 @in_double
 def test_away_from_the_optimum_the_bound_lies_below():
     """By the relative entropy of the guess; of a posterior whose widths are halved, ln 2 − 3/8 for each code."""
