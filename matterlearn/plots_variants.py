@@ -20,7 +20,7 @@ from matterlearn.plots_curves import grid
 MOST_CURVES, MOST_BARS = 3, 6
 FIRST = ("kl", "relative_error", "log_likelihood", "loss", "output_error")  # what is compared before anything else
 DECADES = 20.0  # a quantity that spans more than this factor has a logarithmic axis
-LINE = 0.2  # height of a variant's name, inches
+LINE = 0.26  # height of a variant's name, inches
 
 
 def comparison(tree: xr.DataTree) -> Figure | None:

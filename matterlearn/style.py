@@ -184,9 +184,16 @@ def legend_above(axes: Axes, columns: int = 3) -> None:
         width = figure.get_size_inches()[0] / (place.get_gridspec().ncols if place else 1)  # pyright: ignore[reportOptionalMemberAccess]  # noqa: E501
         room = int(LETTERS_PER_INCH * width // (max(map(len, labels)) + LETTERS_BESIDE))
         axes.legend(
-            handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=max(1, min(columns, room)),
-            borderaxespad=0.3, handlelength=1.6, columnspacing=1.2,
+            handles, labels, loc="lower left", bbox_to_anchor=(0, 1.07 if _has_power(axes) else 1.0),
+            ncols=max(1, min(columns, room)), borderaxespad=0.3, handlelength=1.6, columnspacing=1.2,
         )  # fmt: skip
+
+
+def _has_power(axes: Axes) -> bool:
+    """Whether a power of ten stands above the axis of ordinates, where a legend would cover it."""
+    reach = max(map(abs, axes.get_ylim()))
+    least, most = mpl.rcParams["axes.formatter.limits"]
+    return axes.get_yscale() == "linear" and not 10.0**least < reach < 10.0**most
 
 
 def shades(count: int) -> list[str]:
