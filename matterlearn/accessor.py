@@ -9,7 +9,7 @@ Example:
     np.float64(-3.0)
     >>> tree.ml.plot
     Figures of these results, as in .plot.energy():
-      energy  Energy against time, mean over replicas with its standard error.
+      energy  Energy against time, mean over replicas with its standard error; of long records, means over blocks.
     >>> tree.ml.plot("energi")
     Traceback (most recent call last):
     matterlearn.errors.InputError: no figure 'energi'; did you mean 'energy'?

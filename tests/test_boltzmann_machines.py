@@ -322,6 +322,7 @@ def test_chains_of_replica_exchange_keep_their_ladder():
     assert int(state[1].attempted.sum()) == 3 * 4 * 2, "trades of earlier updates are forgotten"
 
 
+@pytest.mark.slow
 def test_a_buffer_gives_back_what_was_not_drawn():
     """Of 7 chains, 3 are drawn: the others stay as they are, and none starts afresh without a restart."""
     system = machine()

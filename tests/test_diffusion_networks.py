@@ -82,6 +82,7 @@ def test_a_fit_begins_with_the_gaussian_posterior(basis):
     assert np.max(np.abs(found.var(0) - 1)) < 4.5 * np.sqrt(2 / 20_000)  # the largest of sixteen
 
 
+@pytest.mark.slow
 def test_only_networks_are_learned():
     """Weights are arrays; nothing else in them is."""
     plane = u_net(KEY, (4, 4), width=2, depth=2, edges="zero")

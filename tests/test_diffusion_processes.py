@@ -144,6 +144,7 @@ def test_poisson_kernel_is_normalised(size):
     assert np.isclose(integrate.quad(lambda r: surface(r) * density(r), 0, np.inf)[0], 1.0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_poisson_radii():
     """⟨R²⟩ = r² N/(D − 2) with r = t √D (|z| < 4); many extra dimensions are Gaussian noise of width t."""
     n, extra, t, draws = 4, 10.0, number(0.5), 100_000

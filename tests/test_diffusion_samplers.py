@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from noising import number, ou
 
+from covering import slow
 from matterlearn.diffusion.bases import Axes, Sites
 from matterlearn.diffusion.processes import Gaussian
 from matterlearn.diffusion.samplers import Adaptive, Corrected, EulerMaruyama, Exponential, Heun, power_grid, sample
@@ -27,7 +28,7 @@ def gain(step, score, times):
     return jax.lax.fori_loop(0, len(times) - 1, lambda k, x: step(KEY, score, x, times[k], times[k + 1]), x)[0]
 
 
-@pytest.mark.parametrize(("steps", "error"), [(9, 0.2781), (18, 0.05527), (36, 0.01221), (72, 0.002871)])
+@pytest.mark.parametrize(("steps", "error"), [(9, 0.2781), (18, 0.05527), slow(36, 0.01221), slow(72, 0.002871)])
 def test_heun_on_normal_data(steps, error):
     """Relative error of x(0) = x(σ) s/√(s² + σ²) from σ = 80 with s = ½ and levels even in their 7th root."""
     score = normal(Gaussian(NoiseLevel(), Sites()), 80, 0.25)

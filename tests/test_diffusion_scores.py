@@ -111,6 +111,7 @@ def test_curie_weiss_of_a_thousand_spins_is_finite_everywhere():
         assert np.all(np.isfinite(known.score(x, number(0.01))))
 
 
+@pytest.mark.slow
 def test_empirical_score_does_not_depend_on_blocks():
     """Nor does participation; near a sample one sample takes all."""
     data = jax.random.normal(jax.random.key(2), (100, 3))
@@ -229,6 +230,7 @@ def test_flow_likelihood_of_a_network_is_smooth():
     assert not np.isclose(here, reference.log_density(x, start), atol=0.05)  # the network matters
 
 
+@pytest.mark.slow
 def test_poisson_flow_in_one_dimension_maps_quantiles():
     """Charges −1, .2, .9, weights .2, .5, .3: Σ w atan2(z, x − y) is conserved; from (3.7, 40) it lands at .200053."""
     charges = jnp.repeat(jnp.array([-1.0, 0.2, 0.9]), jnp.array([2, 5, 3]))[:, None]

@@ -135,7 +135,8 @@ def right_fraction(tilt, height):
     return right / (left + right)
 
 
-@pytest.mark.parametrize("kind", ["equilibrium", slow("score_function")])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["equilibrium", "score_function"])
 def test_step_function_in_a_double_well(kind):
     """The fraction on the right answers to a tilt although its own derivative is zero everywhere."""
     tilt, height, h = 0.3, 1.0, 1e-4

@@ -99,6 +99,7 @@ def test_same_bits_in_any_chunks_and_company(cells, tmp_path):
     np.testing.assert_array_equal(record, cells["concentration"].values[:18, : record.shape[1]])
 
 
+@pytest.mark.slow
 def test_one_kind_of_cell_without_a_task(tmp_path):
     free = {**RUN, "task": None, "observe": [{"kind": "concentration"}], "run": {"replicas": 4, "steps": 3}}
     root = simulate(free, out=tmp_path / "free").tree.to_dataset()

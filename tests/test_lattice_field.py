@@ -159,6 +159,7 @@ def test_acceptance_falls_with_the_time_step_as_its_error_says():
     assert 0 < small < 0.05 and 3 < large / small < 5.5
 
 
+@pytest.mark.slow
 def test_fields_with_opposite_neighbours_are_sampled_too():
     """J < 0 on a lattice of two colours: the staggered field is that with J > 0."""
     action = theory.lattice_action(-4.0, 6.975)

@@ -107,6 +107,7 @@ def test_slope_three_ways():
     assert abs((ends[0] - ends[1]) / 2e-5 - np.sum(np.asarray(slope) * tilt)) < 1e-8
 
 
+@pytest.mark.slow
 @in_double
 def test_likelihood_is_flat_at_the_principal_components():
     """W Wᵀ kT/κ = Σ_k (λ_k − kT/2) u_k u_kᵀ is a maximum: no slope there, for any rotation of latent variables."""

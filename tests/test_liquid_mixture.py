@@ -84,6 +84,7 @@ def test_energy_is_that_of_the_theory(x64, order):
     np.testing.assert_allclose(contacts, 5.0 * pairs, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_descent_is_natural_and_pulls_on_chemical_potentials(x64):
     """d ln a_ni/dt = −4 M (μ_ni − Σ_m w_mi μ_mi) times the total of i: rare components move as fast as others."""
     totals, sizes = np.array([0.16, 0.55, 0.29]), [2.0, 2.0, 1.0]
@@ -149,6 +150,7 @@ def test_more_compartments_than_phases_end_in_those_phases(x64):
 # Noise -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupling", [0.0, -6.0])
 def test_noise_is_that_of_a_finite_droplet(coupling):
     """Two components in M = 12 sites: ⟨(y − ½)²⟩ under exp(−M f(y)) y^−½ (1 − y)^−½, against quadrature.
@@ -254,6 +256,7 @@ def recalled(taught, temperatures, *, noise=0.05, purity=0.3, copies=1, steps=80
     return records["overlap"][-1], records["participation"][-1], recall.labels, task
 
 
+@pytest.mark.slow
 def test_retrieval_is_that_of_the_theory(taught):
     """Inside the window the overlap of target states, nothing of the others, and N/(1 + t²) components."""
     temperatures = [1.6, 4.0, 6.0, 8.0]

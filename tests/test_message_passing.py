@@ -98,6 +98,7 @@ def test_softmax_is_normalised_and_stable(case):
     assert np.allclose(dense(m, m.softmax(logits)), raised / raised.sum(1, keepdims=True), atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalised", [symmetric, row_normalised])
 def test_isolated_nodes_receive_nothing(normalised):
     m = messages(Graph(kind="edges", edges=((0, 1),), nodes=4).build(), False)

@@ -63,6 +63,7 @@ def items(count, **settings):
     return {"kind": "item_learner", "items": count, **settings}
 
 
+@pytest.mark.slow
 def test_regression_loses_the_same_in_every_generation():
     """1500 lineages of six generations and a last fit, σ_0 = 0.5, σ = 0.3; finds a slope that is 4 % off."""
     found = lineages(linear(20, last_noise=0.3), 60, 6, replicas=1500, sizes=[100, 15])
@@ -205,6 +206,7 @@ def test_counts_follow_their_law():
     assert abs(stats.norm.isf(stats.chi2.sf(square, held.sum() - 1))) < 4
 
 
+@pytest.mark.slow
 def test_rare_values_come_as_often_as_they_should():
     """4096 values of 10⁻⁹ each beside one that nearly always comes, as 2¹² equal leaves of one branch."""
     weight = jnp.concatenate([jnp.ones(4096), jnp.full(4096, 1e-9)])

@@ -116,7 +116,7 @@ def test_device_list_equals_host_list(points, box):
     assert host.needed == device.needed
 
 
-@pytest.mark.parametrize(("n", "box"), [(40, 9.0), (150, None)])
+@pytest.mark.parametrize(("n", "box"), [(40, 9.0), slow(150, None)])
 def test_derivatives_equal_the_plain_double_sum(n, box):
     """Energy, force, Hessian-vector product and coupling gradient; n selects both dense forms."""
     position = jnp.asarray(random_points(n, 2, box), jnp.float32)
@@ -293,6 +293,7 @@ def test_replicas_share_a_capacity_and_go_through_map():
     assert not overflowed(neighbors)
 
 
+@pytest.mark.slow
 def test_derivatives_pass_through_a_scan_with_rebuilds():
     """Back-propagation sees the pairs as constants: equal to all pairs."""
     position = jnp.asarray(random_points(60, 2, 8.0), jnp.float32)

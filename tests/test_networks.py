@@ -118,7 +118,8 @@ def test_self_coupling_kills_basins():
 
 
 @pytest.mark.parametrize(("time", "alpha", "expected"), [
-    (0, 0.2, 0.609), slow(1, 0.2, 1.0), slow(1, 0.4, 0.992), (1, 0.6, 0.714), slow(10, 0.8, 1.0), slow(10, 0.9, 0.996),
+    (0, 0.2, 0.609), slow(1, 0.2, 1.0), slow(1, 0.4, 0.992), slow(1, 0.6, 0.714), slow(10, 0.8, 1.0),
+    slow(10, 0.9, 0.996),
 ])  # fmt: skip
 def test_dreaming_overlaps(time, alpha, expected):
     """Overlap after relaxation from a memory, N = 400, against published runs of one set of memories each.
@@ -150,7 +151,8 @@ def test_retrieval_at_finite_temperature():
     assert abs(m.mean() - expected) < 4 * m.std(ddof=1) / 8, f"{m.mean()} for {expected}"
 
 
-@pytest.mark.parametrize(("units", "memories", "order"), [slow(60, 400, 3), (40, 1500, 4), slow(100, 30, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("units", "memories", "order"), [(60, 400, 3), (40, 1500, 4), (100, 30, 2)])
 def test_dense_bit_errors(units, memories, order):
     """Error of a unit of a stored memory: exact moments of the crosstalk D(x) = (x + 1)ⁿ − (x − 1)ⁿ of every memory.
 
@@ -237,6 +239,7 @@ def test_thresholds_are_spins_in_other_words():
         np.testing.assert_allclose(*both, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_hebbian_linkers_store_what_hebb_stores():
     """The rule that grows linkers between molecules makes J = −(1/N) Σ ξξ of spins."""
     scenario = load("scenarios/hopfield_recall.yaml", ["system.units=60", "task.count=4", "run.replicas=7"])

@@ -132,6 +132,7 @@ GOLDEN = [  # lattice, time between samples; mean energy, its variance, mean num
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(("shape", "periodic", "spacing", "golden"), GOLDEN)
 def test_time_averages_of_a_condensate(shape, periodic, spacing, golden, law):

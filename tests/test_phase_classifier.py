@@ -92,6 +92,7 @@ def test_shown_drops_are_round_and_mixed():
     assert abs(share.mean() - 40 * 39 / (65 * 64)) < 4 * share.std(ddof=1) / 20
 
 
+@pytest.mark.slow
 def test_labels_follow_the_whole_numbers_of_molecules():
     experiment = run.build(load(SMALL))
     task = experiment.task

@@ -86,7 +86,8 @@ def test_uniform_state_becomes_unstable_at_the_known_temperature():
     assert T[0] == pytest.approx(0.0044815, abs=5e-8)
 
 
-@pytest.mark.parametrize("count", [slow(1), 3, slow(6), slow(7)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3, 6, 7])
 def test_swaps_sample_the_law_at_fixed_activity(count):
     """All states of 8 spins with so many active, from one of them; 20 000 chains see 1 in 56 wrong by a fifth."""
     units, kT = 8, 0.9

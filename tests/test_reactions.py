@@ -244,6 +244,7 @@ def test_langevin_cells_of_realistic_size(regulation):
     moments_agree((number[:, 1] + number[:, 2]) / 1e4, known.total)
 
 
+@pytest.mark.slow
 def test_langevin_makes_no_molecules_where_droplets_are_used_up():
     """Below saturation a step's worth of return from droplets exceeds what they hold; the total must not grow."""
     system = expression(regulation="droplets", level=1.0, volume=1e4)

@@ -85,6 +85,7 @@ def test_condensates_change_species_without_a_barrier():
     assert abs(share["with trades"] - 0.5) < 4 * np.sqrt(0.25 / 512)
 
 
+@pytest.mark.slow
 def test_species_of_a_clamped_surface_never_come_loose():
     system = condensate([2, 4, 4], species=2, surface_species=3, cohesion=-1.0, surface_coupling=-0.5)
     kind = load_kind("dynamics", "mixed_moves")

@@ -198,6 +198,7 @@ def test_two_bodies_are_bound_as_often_as_their_partition_function_says():
     assert abs(z) < 4, f"bound {bound.mean()}, exactly {exact}: z = {z:.1f}"
 
 
+@pytest.mark.slow
 def test_jumps_and_their_reverses_have_opposite_ratios():
     """ln q(x)/q(x') changes sign when x and x' change places, and what does not count is never accepted."""
     from matterlearn.dynamics.association import _jump

@@ -142,6 +142,7 @@ def site_energy(system, state):
 ISING = [(side, kT, kind) for side in (16, 64) for kT in (2.0, 2.269, 3.0) for kind in ("metropolis", "heat_bath")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "kT", "kind"), [case if case == (16, 2.269, "metropolis") else seldom(*case) for case in ISING]
 )

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from covering import slow
 from matterlearn.core.cost import operations_per_step
 from matterlearn.core.drive import Drive
 from matterlearn.core.field import FieldState
@@ -49,7 +50,7 @@ def batch(field):
     return Batch(drive, FieldState(field), jnp.asarray(1.0))
 
 
-@pytest.mark.parametrize("weight", ["reference", "noise", "score", "signal"])
+@pytest.mark.parametrize("weight", [slow("reference"), "noise", slow("score"), slow("signal")])
 def test_direction_is_the_slope_of_the_loss(weight):
     """Against central differences along a random direction, in double precision."""
     with jax.enable_x64(True):

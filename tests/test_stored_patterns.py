@@ -88,6 +88,7 @@ def test_hidden_units_are_normal_given_the_spins():
         gaussian_machine.from_patterns(gaussian_machine.PatternMemory(SIX.T, np.array([-1.0, 0.1]), np.zeros(6)), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "fields"), [
     ("pattern_network", {}), ("dense_memory", {"order": 3}), ("dense_memory", {"order": "exponential"}),
 ])  # fmt: skip
@@ -235,6 +236,7 @@ def test_combinations_know_what_they_store():
     assert [Combination(1.0, 1, load, None, None).stored(7, 100) for load in (0.001, 0.05)] == [1, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("connectivity", "alpha"), [(0.5, 0.1), (0.2, 0.15)])
 def test_diluted_networks_retrieve_as_in_theory(connectivity, alpha):
     """N = 2000 at T = .2, loads per connection: the overlap within 4 s.e."""

@@ -65,6 +65,7 @@ def test_recall_takes_test_images_in_order_from_every_start():
     np.testing.assert_array_equal(recall.drive.target.species[:, 0], recall.x.species[:, 0])
 
 
+@pytest.mark.slow
 def test_awake_the_label_is_clamped_and_asleep_it_is_free(experiment):
     task, system = experiment.task, experiment.system
     batch = task.present(jax.random.key(0), system, 0, 7, 1.0)

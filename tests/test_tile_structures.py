@@ -127,6 +127,7 @@ def test_strong_bonds_recall_and_weak_ones_dissolve(finished):
     np.testing.assert_array_equal(final[pattern > 0], pattern[pattern > 0])
 
 
+@pytest.mark.slow
 def test_states_of_matter():
     """Hand-made lattices: nothing, the structure, another structure around it, loose tiles."""
     experiment = build(load(changed(task={"bond_scales": [1.0]}, system={"shape": [20, 20]})))

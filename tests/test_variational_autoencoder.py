@@ -84,6 +84,7 @@ def test_the_best_linear_model_attains_its_formula_and_no_neighbour_does():
 # Sums over the code -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kT", [1.0, 0.6])
 @in_double
 def test_the_code_is_summed_out_and_everything_is_normalised(kT):

@@ -137,6 +137,7 @@ def test_effective_samples_of_a_known_autocorrelation():
     assert abs(z) < 4
 
 
+@pytest.mark.slow
 def test_matter_that_is_held_everywhere_does_not_move():
     system = kind("systems", "lattice_condensate", shape=[2, 2], species=2).build(None)
     dynamics = kind("dynamics", "heat_bath").build()
