@@ -339,7 +339,8 @@ def test_an_existing_cluster_is_used(tmp_path, monkeypatch):
         with monkeypatch.context() as impatient, pytest.raises(InputError, match="no workers"):
             impatient.setattr(clusters, "PATIENCE", 1.0)
             sweep.sweep(HOPFIELD, {"run.seed": range(2)}, tmp_path / "none", scheduler=address, quiet=True)
-        worker = [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", tmp_path]
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", tmp_path]
+        worker = [*dask, "worker", address, *options]
         processes += [subprocess.Popen(worker, **start, env=os.environ | {"PYTHONPATH": ""}) for _ in range(2)]
         tree = sweep.sweep(HOPFIELD, {"run.seed": range(4)}, tmp_path / "s", scheduler=address, batch=2, quiet=True)
         assert not np.isnan(tree["overlap"].values).any()

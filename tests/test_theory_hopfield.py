@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import erf
 
+from covering import slow
 from matterlearn.theory import enumeration, hopfield
 from matterlearn.theory import hopfield_exact as exact
 from matterlearn.theory import hopfield_mixtures as mixtures
