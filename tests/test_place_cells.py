@@ -57,7 +57,7 @@ def pair_matrix(system, strength=None):
     return np.asarray(J - np.diag(np.diagonal(J)), float)
 
 
-@pytest.mark.parametrize("fields", [slow(RING), SQUARE, RING | {"width": 0.7}, slow(SQUARE | {"width": 0.75})])
+@pytest.mark.parametrize("fields", [slow(RING), SQUARE, slow(RING | {"width": 0.7}), slow(SQUARE | {"width": 0.75})])
 def test_energy_gaps_and_response_are_those_of_every_pair(fields):
     with jax.enable_x64(True):
         system = eqx.tree_at(lambda s: s.coupling, cells(**fields), jnp.array([-1.0, 0.4, -2.5]))
