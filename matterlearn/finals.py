@@ -116,7 +116,7 @@ def _last(array: xr.DataArray) -> xr.DataArray:
         return reduce_time(array, "final")
     array = array.drop_vars([name for name in array.coords if name not in array.dims and time in array[name].dims])
     known = array.notnull().any([dim for dim in array.dims if dim not in (*points, time)])
-    last = array.sizes[time] - 1 - known.isel({time: slice(None, None, -1)}).argmax(time)
+    last = array.sizes[time] - 1 - known.isel({time: slice(None, None, -1)}).argmax(time).compute()  # may be in a store
     return array.isel({time: last}).drop_vars(time, errors="ignore")
 
 

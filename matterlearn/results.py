@@ -348,10 +348,23 @@ def open(path: str | os.PathLike) -> xr.DataTree:  # noqa: A001
 def _stored(store: Path) -> xr.DataTree:
     try:
         tree = xr.open_datatree(store, engine="zarr", chunks={}, consolidated=False)
+        swept = len(json.loads(tree.attrs["matterlearn_sweep"]))
+        loaded = lambda node: node.assign_coords(node.coords.to_dataset().load().coords)  # noqa: E731
+        tree = tree.map_over_datasets(lambda node: labelled_once(swept, loaded(node)))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{store}: not a complete results store ({error}); start the sweep again") from error
     tree.encoding["source"] = str(store)
     return tree
+
+
+def labelled_once(swept: int, node: xr.Dataset) -> xr.Dataset:
+    """Labels that are the same at all points, such as how replicas were cued, need no swept dimensions."""
+    for name in [name for name, label in node.coords.items() if name not in node.dims and label.ndim >= swept]:
+        values = node[name].values.reshape(-1, *node[name].shape[swept:])
+        known = [one for one in values if not np.all(np.isnan(one))]  # a point that is missing has no labels
+        if known and all(np.array_equal(one, known[0], equal_nan=True) for one in known):
+            node = node.assign_coords({name: (node[name].dims[swept:], known[0], node[name].attrs)})
+    return node
 
 
 @xr.register_datatree_accessor("ml")

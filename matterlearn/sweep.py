@@ -273,8 +273,7 @@ class Directory:
             results.save(swept.joined(found, layout, wide, attrs), self.path / results.FILE_NAME)
         complete = {"axes": _axes(wide)} if there == len(grid) else {}
         write_json(self.path / MARK, {"precision": precision, "versions": directories.versions(), **complete})
-        if (self.path / results.FILE_NAME).exists():
-            report.write(self.path)
+        report.write(self.path)
         return results.open(self.path)
 
 

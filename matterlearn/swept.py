@@ -25,6 +25,7 @@ import xarray as xr
 
 from matterlearn import documents
 from matterlearn.grids import Axis, names
+from matterlearn.results import labelled_once
 from matterlearn.variants import MOST_NUMBERS, of_couplings
 
 ELSEWHERE = "matterlearn_elsewhere"
@@ -79,7 +80,7 @@ def joined(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str,
     """One tree of all points, in memory."""
     tree = _blank(layout, wide, attrs, np.full)
     _fill({(g, n): tree[g][n].values for g, each in layout.slots.items() for n in each}, found, layout)
-    return tree.map_over_datasets(partial(_labelled_once, len(wide)))
+    return tree.map_over_datasets(partial(labelled_once, len(wide)))
 
 
 def stored(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str, Any], store: Path) -> None:
@@ -93,16 +94,6 @@ def stored(found: Found, layout: Plan, wide: Sequence[Axis], attrs: Mapping[str,
     tree.to_zarr(store, mode="w", compute=False, consolidated=False)  # pyright: ignore[reportCallIssue]
     root = zarr.open_group(store, mode="r+")
     _fill({(g, n): root[f"{g}/{n}".strip("/")] for g, each in layout.slots.items() for n in each}, found, layout)
-
-
-def _labelled_once(swept: int, node: xr.Dataset) -> xr.Dataset:
-    """Labels that are the same at all points, such as how replicas were cued, need no swept dimensions."""
-    for name in [name for name, label in node.coords.items() if name not in node.dims and label.ndim >= swept]:
-        values = node[name].values.reshape(-1, *node[name].shape[swept:])
-        known = [one for one in values if not np.all(np.isnan(one))]  # a point that is missing has no labels
-        if known and all(np.array_equal(one, known[0], equal_nan=True) for one in known):
-            node = node.assign_coords({name: (node[name].dims[swept:], known[0], node[name].attrs)})
-    return node
 
 
 def bytes_of(layout: Plan, points: int) -> int:

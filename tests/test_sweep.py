@@ -260,6 +260,8 @@ def test_a_large_sweep_is_a_store_that_need_not_fit_in_memory(done, tmp_path, mo
     assert (place / "results.zarr").is_dir() and not (place / "results.nc").exists()
     assert tree["energy"].chunks is not None
     np.testing.assert_array_equal(tree["energy"].compute(), done.tree["energy"])
+    assert tree.ml.table.equals(done.tree.ml.table)
+    assert (place / "report.html").stat().st_mtime_ns > (place / "results.zarr").stat().st_mtime_ns
 
 
 def test_programs_of_other_structure_do_not_go_together():
