@@ -138,9 +138,20 @@ def _reworded(cls, error) -> InitErrorDetails:
         message = f"missing; this key is needed{about}"
     elif type_ in _SHAPES:
         message = _SHAPES[type_]
+    elif type_.startswith("union_tag"):
+        message = _unknown_part(error["ctx"])
     elif value is None or isinstance(value, str | int | float):
         message += f"; got {_short(value)}"
     return complaint(type_, message, loc, value)
+
+
+def _unknown_part(context) -> str:
+    """Parts of a section, such as sources of data, are known by one of their keys."""
+    key = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"{key} is missing; this key is needed"
+    given = str(context["tag"])[:60]
+    return f"unknown {key} {given!r}{did_you_mean(given, context['expected_tags'].replace(chr(39), '').split(', '))}"
 
 
 def _short(value) -> str:
