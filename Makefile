@@ -69,6 +69,7 @@ bench: $(READY)  ## measure speed
 	@$(BIN)/python docs/benchmarks/boltzmann_speed.py
 	@$(BIN)/python docs/benchmarks/score_speed.py
 	@$(BIN)/python docs/benchmarks/message_passing.py
+	@$(BIN)/python docs/benchmarks/sweep_speed.py
 
 clean:  ## remove .venv, caches; runs/ stays
 	rm -rf $(VENV) docs/_build docs/api docs/gallery/*.md .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
