@@ -209,12 +209,7 @@ def _origin(tree: xr.DataTree) -> dict[str, Any]:
 
 def _light(node: xr.Dataset) -> xr.Dataset:
     """Numbers that figures are drawn from."""
-    kept = [
-        name for name, array in node.data_vars.items()
-        if array.dtype.kind in "fiub" and array.size <= variants.MOST_NUMBERS
-        and not variants.of_couplings(str(name), array)
-    ]  # fmt: skip
-    return node[kept]
+    return node[[name for name, array in node.data_vars.items() if variants.is_light(str(name), array)]]
 
 
 def _side_by_side(runs: Mapping[str, Mapping[str, xr.Dataset]]) -> dict[str, xr.Dataset]:

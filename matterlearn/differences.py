@@ -102,7 +102,8 @@ def compared(quantity: str, a: xr.Dataset, b: xr.Dataset) -> Iterator[tuple[str,
         error = [float(each["error"].values[place]) for each in (a, b)]
         difference, sem = mean[1] - mean[0], float(np.hypot(*error))
         z = difference / sem if sem > 0 else 0.0 if sem == 0 == difference else np.nan
-        where = ", ".join(f"{dim} {_text(a[dim].values[i])}" for dim, i in zip(a["value"].dims, place, strict=True))
+        labels = {dim: finals.text(a[dim].values[i]) for dim, i in zip(a["value"].dims, place, strict=True)}
+        where = ", ".join(f"{dim} {label}" for dim, label in labels.items())
         numbers = (mean[0], error[0], mean[1], error[1], difference, sem, z)
         yield f"{quantity} at {where}" if where else quantity, dict(
             zip(COLUMNS, (*numbers, a.attrs.get("units", "1"), a.attrs.get("long_name", "")), strict=True)
@@ -116,7 +117,7 @@ def _unshared(a: xr.Dataset, b: xr.Dataset, first: str, other: str) -> list[str]
         for name, mine, theirs in ((first, a, b), (other, b, a)):
             alone = [label for label in mine[dim].values.tolist() if label not in theirs[dim].values.tolist()]
             if alone:
-                some = ", ".join(map(_text, alone[:6])) + (", …" if len(alone) > 6 else "")
+                some = ", ".join(map(finals.text, alone[:6])) + (", …" if len(alone) > 6 else "")
                 said.append(f"only {name} was measured at {dim} {some}")
     return said
 
@@ -128,10 +129,6 @@ def _most_telling(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     worst = max(known, key=lambda row: abs(row["z"])) if known else max(rows, key=lambda row: abs(row["difference"]))
     how = "the largest |z|" if known else "the largest difference"
     return [worst | {"quantity": f"{worst['quantity']}, {how} of {len(rows)}"}]
-
-
-def _text(label: Any) -> str:
-    return f"{label:g}" if isinstance(label, float | np.floating) else str(label)
 
 
 def settings(scenarios: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -87,6 +87,15 @@ def finals(node: xr.Dataset) -> xr.Dataset:
     return result
 
 
+def text(label: Any) -> str:
+    """How a label is written.
+
+    >>> text(0.30000000000000004), text(3), text("cold")
+    ('0.3', '3', 'cold')
+    """
+    return f"{label:g}" if isinstance(label, float | np.floating) else str(label)
+
+
 def paths(array: xr.DataArray | xr.Dataset) -> dict[str, str]:
     """Swept dimensions and their paths in the scenario."""
     found = {str(dim): array[dim].attrs.get("path") for dim in array.dims if dim in array.coords}

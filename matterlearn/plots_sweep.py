@@ -82,7 +82,7 @@ def curves(values: xr.Dataset, name: str, along: str) -> Figure:
     hues = style.MEMORY_COLOURS if len(labels) <= len(style.MEMORY_COLOURS) else style.shades(len(labels))
     for i, (label, colour) in enumerate(zip(labels, hues, strict=False)):
         one = values if other is None else values.isel({other: i})
-        words = "mean ± standard error" if other is None else f"{other.replace('_', ' ')} {_text(label)}"
+        words = "mean ± standard error" if other is None else f"{other.replace('_', ' ')} {finals.text(label)}"
         axes.errorbar(place, one[name].values, yerr=np.nan_to_num(one[f"{name}_sem"].values), color=colour, marker="o",
                       ms=5, lw=0 if known is not None else 1.4, elinewidth=1.4, capsize=3, label=words)  # fmt: skip
         exact = one.get(f"{name}_theory")
@@ -107,7 +107,7 @@ def maps(values: xr.Dataset, name: str, swept: list[str]) -> Figure:
     for axes, panel in zip(found, panels, strict=True):
         here = values.isel(panel)
         mesh = cells(axes, here, name, up, along, (low, high))
-        words = [f"{dim} {_text(values[dim].values[i])}" for dim, i in panel.items()]
+        words = [f"{dim} {finals.text(values[dim].values[i])}" for dim, i in panel.items()]
         words += [_errors(here[f"{name}_sem"].values), "dashed: theory" if f"{name}_theory" in here else ""]
         axes.set_title(("\n" if third else ", ").join(filter(None, words)), fontsize=11)
     figure.colorbar(mesh, ax=found, label=style.label(name, values[name].attrs), shrink=0.9)
@@ -185,7 +185,7 @@ def _edges(place: np.ndarray, axis: xr.DataArray) -> np.ndarray:
 def _ticks(set_ticks, set_scale, axis: xr.DataArray) -> None:
     """A tick at every value where there are few, words where values are words."""
     if not _numeric(axis):
-        set_ticks(range(axis.size), [_text(value) for value in axis.values.tolist()])
+        set_ticks(range(axis.size), [finals.text(value) for value in axis.values.tolist()])
         return
     log = _logarithmic(axis)
     if log:
@@ -194,10 +194,6 @@ def _ticks(set_ticks, set_scale, axis: xr.DataArray) -> None:
     if log or axis.size <= MOST_TICKS:
         some = axis.values[:: -(-axis.size // MOST_TICKS)]
         set_ticks(some.astype(float), [f"{value:.3g}" for value in some.tolist()])
-
-
-def _text(label) -> str:
-    return f"{label:g}" if isinstance(label, float) else str(label)
 
 
 def drawn(tree: xr.DataTree) -> list[tuple]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from matterlearn import plots_compare, plots_sweep, results
+from matterlearn import finals, plots_compare, plots_sweep, results
 from matterlearn.pages import cell, section, table
 
 MOST_POINTS, MOST_COLUMNS = 400, 6  # of a sweep: what a reader can take in
@@ -32,7 +32,7 @@ def sweep(tree: xr.DataTree, pictures: str) -> list[str]:
 
 
 def _listed(axis: xr.DataArray) -> str:
-    values = [f"{v:g}" if isinstance(v, float) else str(v) for v in axis.values.tolist()]
+    values = list(map(finals.text, axis.values.tolist()))
     return ", ".join(values) if len(values) <= 12 else f"{', '.join(values[:3])}, …, {values[-1]}"
 
 
@@ -52,10 +52,10 @@ def _points(tree: xr.DataTree) -> str:
     """Final values, point by point."""
     frame = plots_sweep.table(tree)
     if len(frame) > MOST_POINTS:
-        return f'<p class="soft">More than {MOST_POINTS} rows: see {results.FILE_NAME}.</p>'
+        return f'<p class="soft">More than {MOST_POINTS} rows: they are in the results.</p>'
     names = [name for name in frame.columns if not name.endswith("_sem")][:MOST_COLUMNS]
     rows = [
-        [*(cell(f"{label:g}" if isinstance(label, float) else label) for label in _labels(key)),
+        [*(cell(finals.text(label)) for label in _labels(key)),
          *(cell(_value(row[name], row[f"{name}_sem"]), "number") for name in names)]
         for key, row in frame.iterrows()
     ]  # fmt: skip

@@ -26,7 +26,7 @@ import xarray as xr
 from matterlearn import documents
 from matterlearn.grids import Axis, names
 from matterlearn.results import labelled_once
-from matterlearn.variants import MOST_NUMBERS, of_couplings
+from matterlearn.variants import is_light
 
 ELSEWHERE = "matterlearn_elsewhere"
 HEAVY = ("/trajectory", "/trajectory_before")
@@ -107,7 +107,7 @@ def light(tree: xr.DataTree) -> xr.DataTree:
     for group, node in _nodes(tree):
         if group in HEAVY:
             continue
-        heavy = [n for n, array in node.variables.items() if n not in node.dims and not _fits(str(n), array)]
+        heavy = [n for n, array in node.variables.items() if n not in node.dims and not is_light(str(n), array)]
         nodes[group] = _numbered(node.drop_vars(heavy))
         rest += [f"{group.rstrip('/')}/{name}" for name in heavy]
     nodes["/"] = nodes["/"].assign_attrs({ELSEWHERE: json.dumps(rest)})
@@ -123,10 +123,6 @@ def _numbered(node: xr.Dataset) -> xr.Dataset:
 def _nodes(tree: xr.DataTree):
     """Groups, parents first."""
     return [(node.path, node.to_dataset(inherit=False)) for node in tree.subtree]
-
-
-def _fits(name: str, array: xr.Variable) -> bool:
-    return array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS and not of_couplings(name, array)
 
 
 def _alike(known: Slot, slot: Slot, labelled) -> bool:

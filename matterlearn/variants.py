@@ -82,14 +82,17 @@ def _comparable(nodes: Iterable[xr.Dataset]) -> list[xr.Dataset]:
     return [node.drop_dims(ragged & set(node.dims)) for node in light]
 
 
-def of_couplings(name: str, array: xr.DataArray | xr.Variable) -> bool:
-    """Whether these are couplings, or moments of them, recorded while learning: too much to hold side by side."""
-    return "update" in array.dims and array.ndim > 1 and (name.startswith("couplings") or "_moment" in name)
+def is_light(name: str, array: xr.DataArray | xr.Variable) -> bool:
+    """Whether these are numbers, few enough to be held side by side.
+
+    Couplings, or moments of them, that were recorded while learning are not.
+    """
+    recorded = "update" in array.dims and array.ndim > 1 and (name.startswith("couplings") or "_moment" in name)
+    return array.dtype.kind in "fiub" and array.size <= MOST_NUMBERS and not recorded
 
 
 def _light(node: xr.Dataset) -> xr.Dataset:
     """Numbers that can be compared; integers become real, so that what is missing can be NaN."""
-    numbers = [name for name, array in node.data_vars.items() if array.dtype.kind in "fiub"]
-    kept = [name for name in numbers if node[name].size <= MOST_NUMBERS and not of_couplings(str(name), node[name])]
+    kept = [name for name, array in node.data_vars.items() if is_light(str(name), array)]
     light = node[kept].drop_vars([n for n, c in node.coords.items() if n not in c.dims and n != "cue"])
     return light.map(lambda array: array.astype(np.float64), keep_attrs=True)

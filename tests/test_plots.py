@@ -77,6 +77,17 @@ def test_uncued_replicas_get_their_own_curve(tree):
     assert labels == ["cued memory", "best other memory", "best memory, no cue"]
 
 
+def test_long_records_are_drawn_as_means_over_blocks():
+    values = np.random.default_rng(0).normal(size=(3, 1001))
+    axes = style.new_figure(1, 1, 4, 3).subplots()
+    style.curve(axes, np.arange(1001.0), xr.DataArray(values, dims=("replica", "step")), "black", "all", thin=False)
+    (line,) = axes.lines
+    np.testing.assert_allclose(line.get_xdata(), np.arange(100) * 10 + 4.5)
+    np.testing.assert_allclose(line.get_ydata(), values[:, :1000].reshape(3, 100, 10).mean((0, 2)))
+    style.curve(axes, np.arange(150.0), xr.DataArray(values[0, :150], dims="step"), "black", "few")
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), values[0, :150])
+
+
 def test_window_shows_means_bars_and_the_prediction(sweep):
     axes = plots.window(sweep).axes[0]
     container = axes.containers[0]

@@ -19,6 +19,7 @@ import numpy as np
 import matterlearn
 
 PACKAGES = ("jax", "numpy", "scipy", "equinox", "optax", "xarray", "pydantic")
+ROUNDING = 1e-5  # of the largest energy, in single precision
 ENERGY = {"kind": "energy", "every": 10}
 SCENARIOS = {
     "sticky_spheres": {"run.steps": 200, "run.replicas": 16, "observe": [ENERGY], "expect": {}},
@@ -49,6 +50,20 @@ def differences(one: dict, other: dict) -> dict[str, float]:
     return {name: float(np.abs(a - b).max() / np.abs(a).max()) for name, (a, b) in pairs.items()}
 
 
+def parted(one: dict, other: dict) -> list[str]:
+    """Of what differs by more than rounding: how many starts do, and the difference of the final means."""
+    found = []
+    for name, difference in differences(one, other).items():
+        if difference > ROUNDING:
+            a, b = np.array(one["energies"][name]), np.array(other["energies"][name])
+            starts = int((np.abs(a - b)[:, 0] > ROUNDING * np.abs(a).max()).sum())
+            change = (b - a)[:, -1]
+            error = change.std(ddof=1) / np.sqrt(len(change))
+            found.append(f"{name}: {starts} of {len(a)} starts differ; final energies {a[:, -1].mean():.4g}, "
+                         f"{change.mean():+.2g} ± {error:.2g}")  # fmt: skip
+    return found
+
+
 def table(records: list[dict]) -> str:
     """Markdown: one row per record, differences from the first."""
     rows = ["| " + " | ".join(["python", *PACKAGES, *SCENARIOS]) + " |"]
@@ -64,4 +79,8 @@ if __name__ == "__main__":
     if task == "measure":
         Path(files[0]).write_text(json.dumps(measure()))
     else:
-        print(table([json.loads(Path(file).read_text()) for file in files]))
+        records = [json.loads(Path(file).read_text()) for file in files]
+        print(table(records))
+        for record in records[1:]:
+            for words in parted(records[0], record):
+                print(f"jax {record['versions']['jax']}, {words}")

@@ -173,8 +173,6 @@ class File(NumbersInAFile):
 
     source: Literal["file"]
     values: int = Field(default=0, ge=0, le=100, description="how many values an entry takes; 0: real numbers")
-    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out")
-    split: int = Field(default=0, ge=0, description="seed of the division into training and test samples")
 
     @property
     def size(self) -> int:
@@ -187,8 +185,7 @@ class File(NumbersInAFile):
 
     def build(self) -> Samples:
         """The samples, divided."""
-        samples = self.numbers.reshape(len(self.numbers), -1)
-        return Samples(*divided(samples, self.test_fraction, self.split), self.numbers.shape[1:])
+        return Samples(*(part.reshape(-1, self.size) for part in self.divided()), self.numbers.shape[1:])
 
 
 Source = Annotated[

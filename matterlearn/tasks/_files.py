@@ -8,6 +8,7 @@ taken for finished, after the numbers have changed. A file is data: arrays that 
 import hashlib
 import os
 import stat
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from matterlearn.spec import Spec
+from matterlearn.tasks._samples import divided
 
 MOST_BYTES = 1 << 31
 FORMATS = {".npy": None, ".csv": ",", ".txt": None}
@@ -31,6 +33,8 @@ class NumbersInAFile(Spec):
     sha256: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="digest that the file must have; null: the one it has now"
     )
+    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out")
+    split: int = Field(default=0, ge=0, description="seed of the division into training and test examples")
 
     @model_validator(mode="before")
     @classmethod
@@ -47,6 +51,10 @@ class NumbersInAFile(Spec):
     def numbers(self) -> np.ndarray:
         """What is in the file."""
         return contents(self.path)[1]
+
+    def divided(self):
+        """Training and test examples."""
+        return divided(self.numbers, self.test_fraction, self.split)
 
 
 def contents(path: str) -> tuple[str, np.ndarray]:
@@ -77,10 +85,11 @@ def _read(path: str, changed: int, size: int) -> tuple[str, np.ndarray]:
         if kind == ".npy":
             numbers = np.load(path, allow_pickle=False)
         else:
-            numbers = np.loadtxt(path, delimiter=FORMATS[kind], ndmin=2, encoding="utf-8")
+            with warnings.catch_warnings(action="ignore"):  # of an empty file, which is refused below
+                numbers = np.loadtxt(path, delimiter=FORMATS[kind], ndmin=2, encoding="utf-8")
     except (ValueError, EOFError, MemoryError) as error:
-        why = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"{path}: cannot be read as numbers ({why}); # begins a line that is none") from error
+        why, hint = str(error).splitlines()[0].rstrip("."), "; # begins a line that is none" if kind != ".npy" else ""
+        raise ValueError(f"{path}: cannot be read as numbers ({why}){hint}") from error
     if numbers.dtype.kind not in "biuf" or numbers.ndim < 2 or not numbers.size:
         found = f"{numbers.dtype} of shape {numbers.shape}"
         raise ValueError(f"{path}: should be numbers, one example in a row; found {found}")

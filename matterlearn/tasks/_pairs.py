@@ -8,7 +8,6 @@ from pydantic import Field
 
 from matterlearn.spec import Spec
 from matterlearn.tasks._files import NumbersInAFile
-from matterlearn.tasks._samples import divided
 
 Row = Annotated[list[float], Field(min_length=1)]
 
@@ -57,11 +56,9 @@ class Rows(Spec):
 
 
 class File(NumbersInAFile):
-    """Examples of one's own: in every row first the inputs, then the targets."""
+    """Examples of one's own: in every row first the inputs, then the targets; recall asks what is held out, or all."""
 
     source: Literal["file"]
-    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="fraction held out for recall; 0: asks the same")
-    split: int = Field(default=0, ge=0, description="seed of the division into training and test examples")
     classes: ClassVar[int] = 0
 
     def complaint(self, inputs: int, outputs: int) -> str | None:
@@ -73,7 +70,7 @@ class File(NumbersInAFile):
     def build(self, inputs: int, outputs: int) -> Pairs:
         """The rows, divided."""
         del outputs
-        train, test = divided(self.numbers, self.test_fraction, self.split)
+        train, test = self.divided()
         test = test if len(test) else train
         return _unclassified(*np.split(train, [inputs], axis=1), *np.split(test, [inputs], axis=1))
 
