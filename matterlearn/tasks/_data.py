@@ -185,7 +185,8 @@ class File(NumbersInAFile):
 
     def build(self) -> Samples:
         """The samples, divided."""
-        return Samples(*(part.reshape(-1, self.size) for part in self.divided()), self.numbers.shape[1:])
+        train, test = (part.reshape(-1, self.size) for part in self.divided())
+        return Samples(train, test, self.numbers.shape[1:])
 
 
 Source = Annotated[
