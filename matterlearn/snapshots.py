@@ -68,16 +68,12 @@ def _best_case(root: xr.Dataset, case: np.ndarray) -> int:
 
 def _title(tree: xr.DataTree, replica: int, step: int) -> str:
     root = tree.to_dataset(inherit=False)
-    first, second = [f"replica {replica}"], [f"step {step:,}"]
+    first = f"replica {replica}"
     if "cue" in root:
         cue = int(root["cue"][replica])
-        first.append("no cue" if cue < 0 else f"cue: memory {cue}")
-    names = list(swept(root))
-    for name in names[:1]:
-        second.insert(0, f"{name.replace('_', ' ')} {float(root[name][replica]):g}")
-    for name in names[1:2]:
-        first.append(f"{name.replace('_', ' ')} {float(root[name][replica]):g}")
-    return ", ".join(first) + "\n" + ", ".join(second)
+        first += ", no cue" if cue < 0 else f", cue: memory {cue}"
+    given = [f"{name.replace('_', ' ')} {float(root[name][replica]):g}" for name in swept(root)][:2]
+    return "\n".join([first, *given[1:], ", ".join([*given[:1], f"step {step:,}"])])
 
 
 class ParticlePainter:
