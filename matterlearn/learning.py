@@ -133,10 +133,11 @@ class Learning:
         return f"loss {records['loss'][-1]:.3g}" if len(records.get("loss", ())) else ""
 
     def trouble(self, carry, after, begin, count):
-        """Whether the parameters stopped being finite."""
+        """Whether the parameters stopped being finite, and what to change."""
         if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(after.parameters)):
             return None
-        return f"update {begin + count}: the learned parameters are no longer finite"
+        remedy = "use a smaller learning.optimizer.learning_rate, or learning.optimizer.clip"
+        return f"update {begin + count}: the learned parameters are no longer finite; {remedy}"
 
     def enlarge(self, carry, after):
         """Larger lists for the next try, if those of the phases overflowed."""

@@ -25,8 +25,8 @@ class Stage(Protocol):
     """Something that advances in steps and leaves records.
 
     ``advance`` never changes its argument; ``status`` says in a few words where the last records stand; ``trouble``
-    names the first step at which the numbers went wrong in a chunk, or ``None``; ``enlarge`` returns a carry with room
-    for what overflowed in ``after``, or ``None``.
+    names the first step at which the numbers went wrong in a chunk and what to change, or ``None``; ``enlarge`` returns
+    a carry with room for what overflowed in ``after``, or ``None``.
     """
 
     name: str
@@ -131,10 +131,7 @@ def run_stage(
             if wrong is not None:
                 log("failed", stage=stage.name, step=done, why=wrong)
                 store.save(stage.name, saved_at, done, carry, join(pending)) if pending else None
-                raise SimulationError(
-                    wrong, checkpoint=f"{store.directory / stage.name}.npz (step {done})",
-                    suggestion="use a smaller dynamics.dt, or weaker bonds",
-                )  # fmt: skip
+                raise SimulationError(wrong, checkpoint=f"{store.directory / stage.name}.npz (step {done})")
             carry, done, replays = after, done + count, 0
             pending.append(records)
             parts.append(records)

@@ -56,6 +56,10 @@ def each(function, neighbors, systems, *args):
     return map_replicas(function, neighbors)(systems, *args)
 
 
+TOO_LONG = "use a smaller dynamics.dt, or weaker bonds"
+TOO_STRONG = "use weaker couplings; what is learned stays smaller with a smaller learning.optimizer.learning_rate"
+
+
 class Recall:
     """Fixed couplings, moving state: replicas of one system advance and are observed."""
 
@@ -112,7 +116,7 @@ class Recall:
         return ""
 
     def trouble(self, carry, after, begin, count):
-        """Which step first gave a non-finite state or an energy beyond all bounds, or ``None``."""
+        """Which step first gave a non-finite state or an energy beyond all bounds, and what to change, or ``None``."""
         if bool(all_sane(self.system, after)):
             return None
         sane = np.asarray(
@@ -120,7 +124,9 @@ class Recall:
         )
         where = np.argwhere(~sane)
         step, replica = (begin + where[0][0] + 1, where[0][1]) if len(where) else (begin + count, 0)
-        return f"step {step}: the state or energy of replica {replica} is no longer finite or beyond all bounds"
+        remedy = TOO_LONG if hasattr(self.dynamics, "dt") else TOO_STRONG
+        what = f"the state or energy of replica {replica} is no longer finite or beyond all bounds"
+        return f"step {step}: {what}; {remedy}"
 
     def enlarge(self, carry, after):
         """A carry with larger neighbour lists if those of ``after`` overflowed."""

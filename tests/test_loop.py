@@ -81,7 +81,7 @@ class Walk:
         return ""
 
     def trouble(self, carry, after, begin, count):
-        return None if np.isfinite(after["x"]) else f"step {self.breaks_at}: the walk is no longer finite"
+        return None if np.isfinite(after["x"]) else f"step {self.breaks_at}: the walk has no end; take smaller steps"
 
     def enlarge(self, carry, after):
         return {**carry, "room": after["needed"] + 8} if after["needed"] > after["room"] else None
@@ -127,7 +127,7 @@ def test_trouble_names_step_checkpoint_and_remedy(tmp_path):
     with pytest.raises(SimulationError) as caught:
         walk(Walk(breaks_at=137), tmp_path, chunk=20)
     message = str(caught.value)
-    assert message.startswith("step 137:") and "smaller dynamics.dt" in message and "\n" not in message
+    assert message.startswith("step 137:") and "take smaller steps" in message and "\n" not in message
     saved = Store(tmp_path / "checkpoints").restore("walk", Walk().start())
     assert saved[0] == 120 and f"step {saved[0]}" in message, "the last good chunk is kept, and named"
     assert np.isfinite(saved[1]["x"]) and saved[2]["step"][-1] == 120
@@ -299,6 +299,24 @@ def test_not_a_number_is_told_with_its_step(tmp_path, monkeypatch):
     assert message.startswith("step 137: ") and "replica" in message and "smaller dynamics.dt" in message
     assert "(step 100)" in message and not (tmp_path / "r" / "results.nc").exists()
     assert not list((tmp_path / "r").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(("rate", "remedy"), [
+    (1e8, "step [01]: .*; use weaker couplings; .* smaller learning.optimizer.learning_rate"),
+    (1e38, "update [12]: .*; use a smaller learning.optimizer.learning_rate, or learning.optimizer.clip"),
+])  # fmt: skip
+def test_too_large_a_learning_rate_is_told(rate, remedy, tmp_path):
+    """Sampling has no time step that could be at fault; it is learning that went too far."""
+    scenario = {
+        "title": "Real numbers, learned too fast",
+        "system": {"kind": "restricted_boltzmann_machine", "visible": 2, "hidden": 2, "values": {"scale": 1.0}},
+        "dynamics": {"kind": "heat_bath"},
+        "task": {"kind": "data", "data": {"source": "rows", "rows": [[0.0, 1.0], [2.0, -1.0]], "values": 0}},
+        "learning": {"rule": {"kind": "wake_sleep"}, "optimizer": {"learning_rate": rate}, "updates": 2},
+        "run": {"steps": 2, "replicas": 2},
+    }
+    with pytest.raises(SimulationError, match=remedy):
+        simulate(scenario, out=tmp_path / "r")
 
 
 @pytest.mark.slow
