@@ -122,9 +122,11 @@ def painter_of(tree: xr.DataTree) -> ParticlePainter | LatticePainter | None:
     return LatticePainter(tree) if has_lattice(tree) else None
 
 
-def _panels(handles: list[Line2D], columns: int, rows: int, panel: float) -> tuple[Figure, np.ndarray]:
-    """Square panels at exactly known places, so that lines scale with the particles."""
-    gap, head = 0.12, 0.55
+def _panels(
+    handles: list[Line2D], columns: int, rows: int, panel: float, title: str
+) -> tuple[Figure, np.ndarray]:
+    """Square panels at exactly known places, so that lines scale with the particles; above them room for a title."""
+    gap, head = 0.12, 0.35 + 0.2 * title.count("\n")
     width = columns * panel + (columns + 1) * gap
     across = max(1, int(width / 2.5))
     foot = 0.15 + 0.28 * -(-len(handles) // across)
@@ -149,7 +151,7 @@ def snapshots(tree: xr.DataTree) -> Figure | None:
         return None
     replicas = choose_replicas(tree)
     with style.look():
-        figure, grid = _panels(painter.handles(), len(replicas), 2, 3.4)
+        figure, grid = _panels(painter.handles(), len(replicas), 2, 3.4, _title(tree, replicas[0], 0))
         for column, replica in enumerate(replicas):
             for row, frame in ((0, 0), (1, -1)):
                 step = painter.still(grid[row, column], replica, frame)
@@ -187,7 +189,7 @@ def _render(
 ) -> list[Image.Image]:
     images = []
     with style.look():
-        figure, (row,) = _panels(painter.handles(), len(replicas), 1, 3.0)
+        figure, (row,) = _panels(painter.handles(), len(replicas), 1, 3.0, _title(tree, replicas[0], 0))
         for number in numbers:
             for axes, replica in zip(row, replicas, strict=True):
                 step = painter.film(axes, replica, int(number))
