@@ -45,7 +45,8 @@ def _same(leaf) -> bool:
     """Whether all replicas have the same numbers; views of one copy certainly have."""
     if isinstance(leaf, np.ndarray) and leaf.strides[0] == 0:
         return True
-    return bool(jnp.all(leaf == leaf[:1]))
+    entries = np.asarray(leaf)
+    return bool(np.all(entries == entries[:1]))
 
 
 def each(function, neighbors, systems, *args):
@@ -85,7 +86,8 @@ class Recall:
     def first_records(self, carry):
         """Every observable at step 0."""
         values = measure_replicas(self.system, self.recall.drive, carry, self.observables)
-        return self.traces({o.name: jax.tree.map(lambda v: v[None], values[o.name]) for o in self.observables}, [0])
+        first = lambda tree: jax.tree.map(lambda v: np.asarray(v)[None], tree)  # noqa: E731
+        return self.traces({o.name: first(values[o.name]) for o in self.observables}, [0])
 
     def advance(self, carry, begin, count):
         """``count`` steps of every replica, with records at multiples of the stride."""
@@ -240,6 +242,7 @@ def sane_steps(key, system, dynamics, drive, state, count: int):
     return each(one, state.neighbors, system, jnp.arange(len(state.step)), drive, state).T
 
 
+@jax.jit
 def replica(tree, r: int):
     """One replica's slice."""
     return jax.tree.map(lambda leaf: leaf[r], tree)

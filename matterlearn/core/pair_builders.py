@@ -83,9 +83,8 @@ class DeviceBuilder:
         if cells < 3:
             return cls(reach, box, side, 1, samples.shape[1])
         probe = cls(reach, box, side, cells, 1)
-        fullest = max(
-            int(np.bincount(np.asarray(probe.cell(jnp.asarray(x)))).max()) for x in samples
-        )
+        cell = jax.jit(probe.cell)
+        fullest = max(int(np.bincount(np.asarray(cell(jnp.asarray(x)))).max()) for x in samples)
         return cls(reach, box, side, cells, min(int(np.ceil(room * fullest)), samples.shape[1]))
 
     def cell(self, position, shift=0):

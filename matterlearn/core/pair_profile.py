@@ -43,7 +43,8 @@ def contact_distance(system: ParticleSystem) -> float:
     1.1228
     """
     two = system.with_species(system.species[:1].repeat(2))
-    surplus = lambda r: float(two.bonds(_two_at(two, r)).contact[0]) - BOND_CONTACT  # noqa: E731
+    contact = jax.jit(lambda r: two.bonds(_two_at(two, r)).contact[0])
+    surplus = lambda r: float(contact(r)) - BOND_CONTACT  # noqa: E731
     apart = 1.0 + 1e-3 * next(k for k in range(1, 100_000) if surplus(1.0 + 1e-3 * k) < 0)
     return float(brentq(surplus, 1.0, apart, xtol=1e-6))  # pyright: ignore[reportArgumentType]
 
@@ -67,6 +68,7 @@ class Quadrature(eqx.Module):
         return cls(jnp.asarray((low[:, None] + half * (1 + node)).ravel()), jnp.asarray((half * weight).ravel()))
 
 
+@eqx.filter_jit
 def log_bond_weights(
     system: ParticleSystem,
     first: Int[np.ndarray, " pair"],

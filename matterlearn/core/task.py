@@ -5,6 +5,7 @@ starting sample and labels (which memory was cued, how strong the bonds are).
 """
 
 import abc
+import functools
 from typing import NamedTuple
 
 import equinox as eqx
@@ -49,6 +50,7 @@ class Recall(NamedTuple):
     labels: dict[str, Label]
 
 
+@functools.partial(jax.jit, static_argnums=1)  # one small program in place of one for every leaf
 def replicated(tree: PyTree, replicas: int) -> PyTree:
     """Every array leaf with a leading replica axis, the same in all replicas.
 

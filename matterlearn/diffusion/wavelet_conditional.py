@@ -121,33 +121,35 @@ def fit(data: Float[Array, "sample row row"], basis: WaveletBasis, *, reach: int
 
 def _fitted(x, details: Callable[[Data], Bands], reach: int, bumps: int) -> Scale:
     """The linear system of one scale; ``details`` are the free directions of a field, by band."""
-    side = x.shape[-1]
-    near = neighbours(side, reach)
+    near = neighbours(x.shape[-1], reach)
     centres = jnp.linspace(0.0, float(jnp.quantile(jnp.abs(x), 0.999)), bumps)
+    *measured, directions = _moments(x, details, near, centres)
+    by_band, turns = (np.asarray(m, float).mean(0) for m in measured)
+    theta = _solution(by_band.sum(0), turns)
+    curvature = np.einsum("m,bmn,n->b", theta, by_band, theta) / (directions / len(by_band))
+    deviation = jnp.asarray(1 / np.sqrt(curvature)).reshape(-1, 1, 1)
+    couplings, potentials = jnp.asarray(theta[: len(near)]), jnp.asarray(theta[len(near) :])
+    return Scale(couplings, potentials, centres, deviation, near)
+
+
+@eqx.filter_jit
+def _moments(x, details: Callable[[Data], Bands], near, centres):
+    """∇Φ·∇Φᵀ by band and ∇²Φ of every field, in the free directions, and how many of these there are."""
+    side = x.shape[-1]
     sites = jnp.eye(side**2).reshape(-1, side, side)
     free = jax.vmap(details)(sites).reshape(side**2, -1)  # components of every site's unit field
     matrices = jax.vmap(lambda y: around(y, near))(sites).reshape(side**2, len(near), side**2)
     fixed = 2 * jnp.einsum("xi,yi,xmy->m", free, free, matrices)
     share = jnp.sum(free**2, 1).reshape(side, side)
 
-    def derivatives(y):
-        """∇Φ in the free directions [feature, …], and ∇²Φ [feature]."""
+    def moments(y):
         slope = lambda y: jax.jvp(lambda z: site_functions(z, centres), (y,), (jnp.ones_like(y),))[1]  # noqa: E731
         slopes, turns = jax.jvp(slope, (y,), (jnp.ones_like(y),))
         gradients = jax.vmap(details)(jnp.concatenate([2 * around(y, near), slopes]))
-        return gradients, jnp.concatenate([fixed, jnp.sum(share * turns, (1, 2))])
-
-    def moments(y):
-        gradients, turns = derivatives(y)
         by_band = jnp.einsum("mbij,nbij->bmn", gradients, gradients)
-        return by_band, turns
+        return by_band, jnp.concatenate([fixed, jnp.sum(share * turns, (1, 2))])
 
-    by_band, turns = (np.asarray(m, float).mean(0) for m in jax.lax.map(moments, x, batch_size=256))
-    theta = _solution(by_band.sum(0), turns)
-    curvature = np.einsum("m,bmn,n->b", theta, by_band, theta) / (free.shape[1] / len(by_band))
-    deviation = jnp.asarray(1 / np.sqrt(curvature)).reshape(-1, 1, 1)
-    couplings, potentials = jnp.asarray(theta[: len(near)]), jnp.asarray(theta[len(near) :])
-    return Scale(couplings, potentials, centres, deviation, near)
+    return *jax.lax.map(moments, x, batch_size=256), free.shape[1]
 
 
 def _solution(table, slope):

@@ -71,6 +71,6 @@ class Config(Spec):
         """The observable."""
         del task
         flat, unravel = ravel_pytree(rest(system))
-        hessian = jax.hessian(lambda x: system.energy(unravel(x)))(flat)
+        hessian = jax.jit(jax.hessian(lambda x: system.energy(unravel(x))))(flat)
         values, shapes = spectrum(np.asarray(hessian, float))
         return NormalModes("mode_amplitude", ("mode",), "1", "amplitude of a mode", self.every, values, shapes)

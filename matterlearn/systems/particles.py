@@ -29,6 +29,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 
@@ -202,13 +203,13 @@ class Config(Spec):
             "wca": lambda c: WCACore(jnp.asarray(float(c.strength))),
             "morse": lambda c: MorseCore(steepness),
         }
-        rows, columns = jnp.triu_indices(self.species)
-        given = jnp.asarray(self.bonds, float)[rows, columns] if self.bonds else None
+        rows, columns = np.triu_indices(self.species)
+        given = jnp.asarray(np.array(self.bonds, float)[rows, columns], float) if self.bonds else None
         return Particles(
             coupling=given if given is not None else jnp.full(size(self.species), float(self.bond)),
             well=MorseWell(steepness, 1.0 + 0.8 * (self.reach - 1.0), self.reach),
             core=cores[self.core.kind](self.core),
-            species=jnp.repeat(jnp.arange(self.species), jnp.array(self.counts)),
+            species=jnp.asarray(np.repeat(np.arange(self.species), self.counts)),
             box=self.box,
             dimension=self.dimension,
             species_count=self.species,

@@ -66,6 +66,7 @@ class InputOutput(AbstractTask):
         target = ports.write(system, start, jnp.asarray(self.outputs), wanted)
         return Drive(target, clamped=ports.at(system, where, True, False)), start
 
+    @eqx.filter_jit
     def _scenes(self, system: Any, given, wanted):
         return jax.vmap(lambda a, b: self._scene(system, a, b))(jnp.asarray(given, float), jnp.asarray(wanted, float))
 

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,8 +28,7 @@ class Relaxation(AbstractTask):
 
     def recall(self, key, system, replicas) -> Recall:
         """Independent disordered starts."""
-        keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(replicas))
-        x = jax.vmap(system.init_state)(keys)
+        x = _disordered(system, key, replicas)
         drive = Drive(strength=replicated(self.strength, replicas))
         trap = self.trap
         if trap is not None:
@@ -36,6 +36,11 @@ class Relaxation(AbstractTask):
             drive = Drive(jax.tree.map(jnp.zeros_like, x), stiffness, strength=drive.strength)
         systems = replicated(system, replicas)
         return Recall(systems, drive, x, {"cue": Label(np.full(replicas, -1), "1", "no cue")})
+
+
+@eqx.filter_jit
+def _disordered(system, key, replicas: int):
+    return jax.vmap(lambda r: system.init_state(jax.random.fold_in(key, r)))(jnp.arange(replicas))
 
 
 class Config(Spec):

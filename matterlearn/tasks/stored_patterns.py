@@ -74,8 +74,9 @@ class StoredPatterns(AbstractTask):
         cued = np.arange(replicas) // len(self.combinations) % stored
         quality, mixture = np.array([c.cue_overlap for c in chosen]), np.array([c.mixture for c in chosen])
         wrong = jax.random.bernoulli(key, jnp.asarray((1 - quality) / 2)[:, None], (replicas, self.memory.shape[1]))
-        base = jnp.stack([self._cue(int(n), int(mu)) for n, mu in zip(mixture, cued, strict=True)])
-        x = NetworkState(((base > 0) ^ wrong).astype(jnp.int8))
+        memory = np.asarray(self.memory)
+        base = np.stack([_mixed(memory, int(mu), int(n)) for n, mu in zip(mixture, cued, strict=True)])
+        x = NetworkState(jnp.asarray((base > 0) ^ np.asarray(wrong), jnp.int8))
         labels = {
             "cue": Label(cued, "1", "memory that the replica was given a part of"),
             "cue_overlap": Label(quality, "1", "overlap of the start with its cue"),
@@ -94,14 +95,9 @@ class StoredPatterns(AbstractTask):
         """The field of every replica, which a temperature divides as it does the couplings."""
         if self.field is None:
             return replicated(Drive(), len(chosen))
-        T = jnp.array([1.0 if c.temperature is None else c.temperature for c in chosen])
-        force = 2 / (1 - system.low) * jnp.where(base > 0, 1.0, -1.0) / T[:, None]  # σ = 2 s − 1 for threshold units
-        return Drive(force=NetworkState(force), strength=replicated(self.field, len(chosen)))
-
-    def _cue(self, mixed: int, memory: int) -> Int[Array, " unit"]:
-        """A memory, or the sign of the sum of as many from it on."""
-        rows = jnp.arange(memory, memory + mixed) % self.memory_count
-        return jnp.sign(jnp.sum(self.memory[rows], 0))
+        T = np.array([1.0 if c.temperature is None else c.temperature for c in chosen])
+        force = 2 / (1 - system.low) * np.where(base > 0, 1.0, -1.0) / T[:, None]  # σ = 2 s − 1 for threshold units
+        return Drive(force=NetworkState(jnp.asarray(force, float)), strength=replicated(self.field, len(chosen)))
 
     def _weighted(self, system, chosen: list[Combination], stored):
         """A replica of the system for each combination: with fewer memories and examples, and couplings over T."""
@@ -138,6 +134,11 @@ class StoredPatterns(AbstractTask):
         """The memories."""
         pattern = np.asarray(self.memory)
         return {"memories": [Summary("pattern", ("memory", "unit"), pattern, "1", "value of a unit in each memory")]}
+
+
+def _mixed(memories: Int[np.ndarray, "memory unit"], first: int, count: int) -> Int[np.ndarray, " unit"]:
+    """A memory, or the sign of the sum of as many from it on."""
+    return np.sign(memories[np.arange(first, first + count) % len(memories)].sum(0))
 
 
 @eqx.filter_jit
