@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from killed_runs import identical, scenario
 
+from covering import slow
 from matterlearn import cli, results
 from matterlearn.checkpoints import read_arrays, write_arrays, write_json
 from matterlearn.errors import DiskError, InputError, Interrupted, MatterlearnError, SimulationError
@@ -88,7 +89,7 @@ def whole(tmp_path_factory):
     return simulate(SMALL, tmp_path_factory.mktemp("whole") / "run").directory
 
 
-@pytest.mark.parametrize("kilobytes", [1, 60, 180])
+@pytest.mark.parametrize("kilobytes", [1, slow(60), 180])
 def test_full_disks_lose_nothing(disk, whole, kilobytes):
     """At the first checkpoint, at the results, and at the figures or the report."""
     leave(disk, kilobytes)

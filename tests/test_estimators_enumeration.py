@@ -47,7 +47,7 @@ def estimate(system, setup, most=2**18):
 
 def mean_energy(system, states):
     """Σ E e^{−E/kT}/Σ e^{−E/kT} in double precision."""
-    energy = np.asarray(jax.vmap(system.energy)(states), np.float64)
+    energy = np.asarray(jax.jit(jax.vmap(system.energy))(states), np.float64)
     weight = np.exp(-(energy - energy.min()) / kT)
     return weight @ energy / weight.sum()
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +52,11 @@ def draws(samples, seed):
     return STATES[np.random.default_rng(seed).choice(len(STATES), samples, p=model.probabilities)]
 
 
+@eqx.filter_jit
+def estimated(rule, system, dynamics, state, batch, theta):
+    return rule.estimate(jax.random.key(1), system, dynamics, state, batch, parameters=theta)
+
+
 def learned(system, rule, batches, kT=1.0):
     """The system after one update with a learning rate of 1 per batch."""
     matter = "network" if type(system).__name__ == "SpinNetwork" else "discrete"
@@ -58,7 +64,7 @@ def learned(system, rule, batches, kT=1.0):
     state = rule.init(jax.random.key(0), system, dynamics, 1)
     for batch in batches:
         theta = rule.parameters(system)
-        step, state, _ = rule.estimate(jax.random.key(1), system, dynamics, state, batch, parameters=theta)
+        step, state, _ = estimated(rule, system, dynamics, state, batch, theta)
         system = rule.couple(system, jax.tree.map(jnp.subtract, theta, step))
     return system
 

@@ -30,6 +30,12 @@ HOPFIELD = {
     "observe": [{"kind": "energy", "every": 2}, {"kind": "overlap", "every": 1}],
     "run": {"seed": 0, "replicas": 4, "steps": 4},
 }  # fmt: skip
+WELL = {
+    "title": "Particles in a well",
+    "system": {"kind": "landscape", "coefficients": [0.0, 0.5]},
+    "dynamics": {"kind": "brownian", "dt": 0.01},
+    "run": {"replicas": 4, "steps": 4},
+}
 GRID = {"dynamics.kT": [0.2, 0.5, 1.0], "run.seed": range(4)}
 
 
@@ -340,12 +346,12 @@ def test_an_existing_cluster_is_used(tmp_path, monkeypatch):
         address = json.loads(file.read_text())["address"]
         with monkeypatch.context() as impatient, pytest.raises(InputError, match="no workers"):
             impatient.setattr(clusters, "PATIENCE", 1.0)
-            sweep.sweep(HOPFIELD, {"run.seed": range(2)}, tmp_path / "none", scheduler=address, quiet=True)
+            sweep.sweep(WELL, {"run.seed": range(2)}, tmp_path / "none", scheduler=address, quiet=True)
         options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", tmp_path]
         worker = [*dask, "worker", address, *options]
         processes += [subprocess.Popen(worker, **start, env=os.environ | {"PYTHONPATH": ""}) for _ in range(2)]
-        tree = sweep.sweep(HOPFIELD, {"run.seed": range(4)}, tmp_path / "s", scheduler=address, batch=2, quiet=True)
-        assert not np.isnan(tree["overlap"].values).any()
+        tree = sweep.sweep(WELL, {"run.seed": range(4)}, tmp_path / "s", scheduler=address, batch=2, quiet=True)
+        assert not np.isnan(tree["energy"].values).any()
     finally:
         for process in reversed(processes):
             process.terminate()

@@ -23,6 +23,7 @@ def tail_count(n: int) -> int:
     return math.ceil(min(0.2 * n, 3 * math.sqrt(n)))
 
 
+@jax.jit
 def tail_index(values: Float[Array, " n"]) -> Float[Array, ""]:
     """α of the magnitudes; infinite for thin tails, or fewer than :data:`FEWEST` values; 0 if one is not finite.
 
@@ -68,6 +69,7 @@ def reliable(index: Float[Array, ""], n: int) -> Bool[Array, ""]:
     return jnp.isposinf(index) | (shape - error < min(1 - 1 / math.log10(max(n, FEWEST)), 0.7))
 
 
+@jax.jit
 def growth_rate(times: Float[Array, " time"], norms: Float[Array, "replica time"]) -> Float[Array, ""]:
     """Slope of the median of ln |dx/dθ| over the second half of the times: a Lyapunov exponent where there is chaos.
 

@@ -60,7 +60,7 @@ class Enumeration(AbstractEstimator):
             for held, target, leaf in zip(*map(jax.tree.leaves, (drive.clamped, drive.target, every)), strict=True):
                 wrong = np.asarray(held & (leaf != target))
                 allowed &= ~wrong.reshape(len(allowed), -1).any(1)
-        return jax.tree.map(lambda leaf: leaf[allowed], every)
+        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[allowed]), every)
 
     def values(self, key, thetas, setup: Setup, memory) -> Values:
         """The average at the couplings of every replica."""
