@@ -1,5 +1,6 @@
 """Stencils: their derivatives, which are written out, against those of the sum that defines them."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +26,7 @@ def test_derivatives_of_all_kinds(edges, channels, output):
         x, weight = jnp.asarray(draw(size=(3, 4, 6, channels))), jnp.asarray(draw(size=(3, 3, channels, output)))
         moved = jnp.asarray(draw(size=x.shape)), jnp.asarray(draw(size=weight.shape))
 
+        @eqx.filter_jit
         def found(of):
             value = lambda x, weight: jnp.sum(jnp.sin(of(x, weight, edges)))  # noqa: E731
             slope = jax.grad(value, (0, 1))
@@ -43,6 +45,7 @@ def test_batches_of_fields_and_of_weights(axes):
         arrays = [s if a is None else (*s[:a], 5, *s[a:]) for s, a in zip(shapes, axes, strict=True)]
         x, weight = (jnp.asarray(draw(size=shape)) for shape in arrays)
 
+        @eqx.filter_jit
         def found(of):
             every = jax.vmap(lambda x, weight: of(x, weight, "zero"), axes)
             return every(x, weight), jax.grad(lambda *pair: jnp.sum(jnp.sin(every(*pair))), (0, 1))(x, weight)

@@ -28,7 +28,9 @@ def test_components_are_those_of_pywavelets(x64, shape, name, depth):
     assert np.allclose(jax.jit(wavelet_basis(shape, name, depth).to)(x), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("shape", "name", "depth"), [CASES[0], *(slow(*case) for case in CASES[1:]), ((8, 4, 12), "db3", 2)])
+@pytest.mark.parametrize(
+    ("shape", "name", "depth"), [CASES[0], *(slow(*case) for case in CASES[1:]), ((8, 4, 12), "db3", 2)]
+)
 def test_a_basis_is_orthonormal(x64, shape, name, depth):
     basis, size = wavelet_basis(shape, name, depth), int(np.prod(shape))
     matrix = jax.jit(jax.vmap(lambda x: basis.to(x).ravel()))(jnp.eye(size).reshape(-1, *shape))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -210,9 +211,11 @@ def test_enumeration_is_exact(lattice):
     states = LatticeState(jnp.asarray(np.stack(np.meshgrid(*[range(3)] * 6, indexing="ij"), -1).reshape(-1, 2, 3)))
     flat, unravel = ravel_pytree(couplings(lattice))
 
+    energies = eqx.filter_jit(lambda system: jax.vmap(system.energy)(states))
+
     def average(change):
         system = with_couplings(lattice, unravel(flat + change))
-        energy = np.asarray(jax.vmap(system.energy)(states), np.float64)
+        energy = np.asarray(energies(system), np.float64)
         weight = np.exp(-energy / 0.8)
         first = np.asarray(jnp.mean(states.species == 1, (1, 2)), np.float64)
         return weight @ first / weight.sum()

@@ -139,7 +139,7 @@ def test_gradients_of_a_network_three_ways(seed):
         whole = clamped.at[free].set(v)
         return sum((whole[node] - y) ** 2 for node, y in targets.items()) / 2
 
-    np.testing.assert_allclose(jax.grad(solved)(jnp.asarray(strengths)), slope, rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(jax.jit(jax.grad(solved))(jnp.asarray(strengths)), slope, rtol=1e-9, atol=1e-13)
     for edge in (0, 5, 20):
         up, down = (strengths + h * (np.arange(len(edges)) == edge) for h in (1e-5, -1e-5))
         ends = [exact.cost_gradient(edges, k, inputs, 12, targets)[0] for k in (up, down)]

@@ -76,7 +76,7 @@ def test_exact_gradient(x64):
     experiment = run.build(load(CUBE))
     oracle, system = experiment.task.oracle, experiment.system
     states = LatticeState(jnp.asarray(oracle.states).reshape(-1, 2, 2, 2))
-    counts = jax.vmap(lambda x: coupling_gradient(system, x))(states)
+    counts = jax.jit(jax.vmap(lambda x: coupling_gradient(system, x)))(states)
     statistics = np.concatenate([np.reshape(leaf, (len(oracle.states), -1)) for leaf in jax.tree.leaves(counts)], 1)
     model = oracle.ensemble(system, 1.0)
     gradient = enumeration.kl_gradient(model, statistics, oracle.index, oracle.target)
