@@ -35,11 +35,14 @@ ESSENTIAL = {
 }  # fmt: skip
 
 
+STATISTICS = {"samples_the_boltzmann_law", "keeps_the_boltzmann_law", "forgets_its_start"}
+
+
 def quick(config, checks):
-    """What a kind has to pass but statistics of chains one by one, which are always slow."""
+    """What a kind has to pass but statistics of what moves one by one, which are always slow."""
     if not getattr(config, "one_by_one", False):
         return tuple(checks)
-    return tuple(check for check in checks if check.__name__ not in ("keeps_the_boltzmann_law", "forgets_its_start"))
+    return tuple(check for check in checks if check.__name__ not in STATISTICS)
 
 
 def table(checks, family):

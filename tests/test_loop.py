@@ -303,7 +303,7 @@ def test_not_a_number_is_told_with_its_step(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("rate", "remedy"), [
     (1e8, "step [01]: .*; use weaker couplings; .* smaller learning.optimizer.learning_rate"),
-    (1e38, "update [12]: .*; use a smaller learning.optimizer.learning_rate, or learning.optimizer.clip"),
+    slow(1e38, "update [12]: .*; use a smaller learning.optimizer.learning_rate, or learning.optimizer.clip"),
 ])  # fmt: skip
 def test_too_large_a_learning_rate_is_told(rate, remedy, tmp_path):
     """Sampling has no time step that could be at fault; it is learning that went too far."""

@@ -62,7 +62,7 @@ def test_inputs_come_before_targets(folder):
 
 
 def test_a_file_that_changed_is_another_scenario(folder, undrawn):
-    given = learning(source="file", path="rows.csv", values=2)
+    given = learning(source="file", path="rows.csv", values=2) | {"learning": None}
     out = simulate(given, folder / "run").directory
     first = scenario.load(out / "scenario.yaml").task.data.sha256
     assert len(first) == 64

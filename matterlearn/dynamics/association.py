@@ -139,6 +139,7 @@ class Config(Spec):
 
     kind: Literal["association"]
     curved: ClassVar[bool] = True
+    one_by_one: ClassVar[bool] = True
     kT: NonNegativeSchedule = Field(default=1.0, description="temperature, kT_ref: a number, a ramp or a cycle")
     jumps: float = Field(default=0.5, ge=0, le=1, description="fraction of the attempts that are jumps")
     widths: list[float] = Field(

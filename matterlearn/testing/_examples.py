@@ -60,11 +60,11 @@ def noise_like(seed: int, tree: Any) -> Any:
 
 def moved(tree: Any, direction: Any, by: float) -> Any:
     """tree + by · direction."""
-    return jax.tree.map(lambda a, d: jnp.asarray(np.asarray(a) + by * np.asarray(d)), tree, direction)
+    return jax.tree.map(lambda a, d: a + by * d, tree, direction)
 
 
 def dot(a, b) -> Float[Array, ""]:
-    return jnp.asarray(sum(np.vdot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)))
+    return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))  # pyright: ignore[reportReturnType]  # noqa: E501
 
 
 def agree(a, b, rtol: float, what: str) -> None:
