@@ -56,8 +56,8 @@ def test_the_gauge_maps_potts_onto_the_condensate():
     """Energy differences of random configurations are those of −β Σ δ."""
     system, energy = potts_model(4, 6)
     x = LatticeState(jax.random.randint(jax.random.key(0), (50, 6, 6), 0, 4).astype(jnp.int8))
-    ours = np.asarray(jax.vmap(lambda y: system.energy(y))(x))
-    potts_energy = np.asarray(jax.vmap(energy)(x)) * 36 * potts.critical_beta(4)
+    ours = np.asarray(jax.jit(jax.vmap(lambda y: system.energy(y)))(x))
+    potts_energy = np.asarray(jax.jit(jax.vmap(energy))(x)) * 36 * potts.critical_beta(4)
     assert np.ptp(ours - potts_energy) < 2e-4
 
 

@@ -141,8 +141,8 @@ def test_gaussian_machine_has_the_known_partition_function_and_mixture():
     system = gaussian_machine()
     assert abs(system.log_partition(ONE) - 2.915762914562) < 6e-13
     hidden = jnp.asarray([[0, 0], [0, 1], [1, 0], [1, 1]])
-    field = jax.vmap(lambda h: system.coupling @ h.astype(float))(hidden)
-    free = jax.vmap(lambda g: jnp.sum(system.visible.free_energies(g, ONE)))(field)
+    field = jax.jit(jax.vmap(lambda h: system.coupling @ h.astype(float)))(hidden)
+    free = jax.jit(jax.vmap(lambda g: jnp.sum(system.visible.free_energies(g, ONE))))(field)
     weight = -free - hidden @ system.hidden.threshold - system.log_partition(ONE)
     np.testing.assert_allclose(np.exp(weight), [0.23821997, 0.14668633, 0.39147795, 0.22361575], atol=6e-9)
 
@@ -209,7 +209,7 @@ def test_annealed_rule_estimates_the_exact_gradient():
 @in_double
 def test_ising_ring_has_the_known_partition_function(K, log_z, nearest):
     ring = config("boltzmann_machine", graph={"kind": "cycle", "nodes": 10}, coupling=-K).build(None)
-    found, slope = jax.value_and_grad(lambda J: eqx.tree_at(lambda s: s.coupling, ring, J).log_partition(ONE))(
+    found, slope = jax.jit(jax.value_and_grad(lambda J: eqx.tree_at(lambda s: s.coupling, ring, J).log_partition(ONE)))(
         ring.coupling
     )
     assert abs(found - log_z) < 6e-13
@@ -221,7 +221,7 @@ def test_hidden_units_of_any_graph_are_summed_over():
     graph = {"kind": "layered", "layers": [3, 2, 2]}
     system = config("boltzmann_machine", graph=graph, hidden=4, disorder=0.7, threshold=0.2).build(jax.random.key(0))
     table = enumeration.configurations(7, 2)
-    energies = np.asarray(jax.vmap(system.energy)(NetworkState(jnp.asarray(table))))
+    energies = np.asarray(jax.jit(jax.vmap(system.energy))(NetworkState(jnp.asarray(table))))
     for v in (0, 5):
         mine = table[:, :3] @ [4, 2, 1] == v
         x = NetworkState(jnp.asarray(table[mine][3]))
@@ -249,10 +249,10 @@ def test_a_frustrated_graph_is_sampled_from_its_law(moves):
 
         return jax.vmap(one)(keys)
 
-    found = jax.vmap(lambda x: coupling_gradient(system, x))(ends(jax.random.split(jax.random.key(6), 8192)))
+    found = jax.jit(jax.vmap(lambda x: coupling_gradient(system, x)))(ends(jax.random.split(jax.random.key(6), 8192)))
     states = NetworkState(jnp.asarray(enumeration.configurations(9, 2)))
-    model = enumeration.ensemble(np.asarray(jax.vmap(system.energy)(states), float))
-    exact = jax.vmap(lambda x: coupling_gradient(system, x))(states)
+    model = enumeration.ensemble(np.asarray(jax.jit(jax.vmap(system.energy))(states), float))
+    exact = jax.jit(jax.vmap(lambda x: coupling_gradient(system, x)))(states)
     for got, each in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
         want = enumeration.free_moments(model, np.asarray(each, float))
         z = (np.mean(got, 0) - want) / np.sqrt((1 - want**2) / 8192)

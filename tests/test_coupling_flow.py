@@ -115,7 +115,7 @@ def test_gradient_three_ways():
     def energy(values):
         return eqx.tree_at(bias, model, values).energy(FieldState(x))
 
-    slope, at, h = jax.grad(energy)(bias(model)), bias(model), 1e-5
+    slope, at, h = jax.jit(jax.grad(energy))(bias(model)), bias(model), 1e-5
     z, _ = model.to_base(x)
     gain = 1 - jnp.tanh(at[0, 1] / model.bound) ** 2
     scaled = x[1] * jnp.exp(model.bound * jnp.tanh(at[0, 1] / model.bound))

@@ -148,7 +148,7 @@ def test_a_deep_stiff_bond_vibrates_harmonically(x64):
 
     expected = -coupling + np.log(0.5 * np.sqrt(np.pi) * (stiffness**-0.5 + (-coupling * alpha**2) ** -0.5))
     assert float(log_z(system.coupling)) == pytest.approx(expected, abs=0.02)
-    slope = jax.grad(log_z)(system.coupling)[index(jnp.array(0), jnp.array(1), 6)]
+    slope = jax.jit(jax.grad(log_z))(system.coupling)[index(jnp.array(0), jnp.array(1), 6)]
     outer = (-coupling * alpha**2) ** -0.5 / (stiffness**-0.5 + (-coupling * alpha**2) ** -0.5)
     assert float(slope) == pytest.approx(-1.0 + 0.5 * outer / -coupling, abs=1e-4)
 
@@ -168,7 +168,7 @@ def test_gradient_at_equal_couplings_is_contacts_minus_their_mean():
         def log_yield(coupling, measure=measure):
             return jnp.log(measure(with_coupling(system, coupling), None, None)[0])
 
-        gradient[len(apart)] = np.asarray(unpack(jax.grad(log_yield)(system.coupling)))[FIRST, SECOND]
+        gradient[len(apart)] = np.asarray(unpack(jax.jit(jax.grad(log_yield))(system.coupling)))[FIRST, SECOND]
     contact = np.array([(a, b) not in APART for a, b in zip(FIRST, SECOND, strict=True)])
     np.testing.assert_allclose(gradient[3], (contact - 12 / 15) * slope, rtol=3e-3, atol=2e-5)
     np.testing.assert_allclose(gradient[0], 0.0, atol=2e-5)
@@ -185,7 +185,7 @@ def test_yield_and_gradient_agree_with_theory_at_any_couplings(x64):
         return np.array(list(shape_probabilities(isomers, isomer_probabilities(isomers, log_bond)).values()))
 
     np.testing.assert_allclose(measure(system, None, None), expected(matrix), rtol=1e-6)
-    gradient = jax.jacobian(lambda c: measure(with_coupling(system, c), None, None))(system.coupling)
+    gradient = jax.jit(jax.jacobian(lambda c: measure(with_coupling(system, c), None, None)))(system.coupling)
     for a, b in ((0, 1), (2, 5), (3, 4)):
         moved = np.zeros((6, 6))
         moved[a, b] = moved[b, a] = 1e-4

@@ -133,9 +133,8 @@ def test_closed_form_of_the_flip_and_its_gradient(x64, couplings, interval):
     for quantity, pick in (("rate", lambda r: np.log(r.forward)), ("free_energy", lambda r: r.free_energy)):
         measure = rhombus_flip.Config(kind="rhombus_flip", quantity=quantity, interval=interval).build(system, None)
         scale = jnp.log if quantity == "rate" else lambda v: v
-        value, gradient = jax.value_and_grad(lambda c, m=measure, f=scale: f(m(with_coupling(system, c), None, None)))(
-            system.coupling
-        )
+        measured = jax.jit(jax.value_and_grad(lambda c, m=measure, f=scale: f(m(with_coupling(system, c), None, None))))
+        value, gradient = measured(system.coupling)
         assert float(value) == pytest.approx(pick(expected(*couplings)), abs=2e-3)
         gradient = np.asarray(unpack(gradient))
         for pair, shift in (((0, 2), (1e-3, 0.0)), ((1, 3), (0.0, 1e-3))):
@@ -194,7 +193,7 @@ def test_an_isomer_is_seen_when_all_its_bonds_are_formed():
     observable = isomer.Config(kind="isomer", isomers=[[(0, 2)], [(1, 3)]], dt=1e-3).build(system, task)
     assert len(task.position) == 2 and len(isomers.shape) == 6
     recall = task.recall(jax.random.key(1), system, 8)
-    seen = jax.vmap(lambda x: observable(system, None, DynState(x, jnp.zeros((), int))))(recall.x)
+    seen = jax.jit(jax.vmap(lambda x: observable(system, None, DynState(x, jnp.zeros((), int)))))(recall.x)
     assert np.asarray(seen).sum(1).tolist() == [1] * 8 and np.asarray(seen).sum(0).tolist() == [4, 4]
     everything = observable(system, None, DynState(system.arrange(jnp.zeros((4, 2))), jnp.zeros((), int)))
     assert not np.asarray(everything).any()  # both at once is neither

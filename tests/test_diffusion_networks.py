@@ -78,7 +78,7 @@ def test_a_fit_begins_with_the_gaussian_posterior(basis):
         x = process.perturb(second, a, t)
         return basis.to(fitted.residual(a, x, t))
 
-    found = np.asarray(jax.vmap(residual)(jax.random.split(jax.random.key(5), 20_000)))
+    found = np.asarray(jax.jit(jax.vmap(residual))(jax.random.split(jax.random.key(5), 20_000)))
     assert np.max(np.abs(found.var(0) - 1)) < 4.5 * np.sqrt(2 / 20_000)  # the largest of sixteen
 
 

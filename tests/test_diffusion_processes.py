@@ -115,7 +115,7 @@ def test_noise_is_white_in_every_basis_and_variances_follow_the_schedule():
         a = process.basis.back(jnp.sqrt(variance) * jax.random.normal(first, (6,)))
         return process.basis.to(process.perturb(second, a, t))
 
-    c = np.asarray(jax.vmap(one)(jax.random.split(jax.random.key(2), draws)))
+    c = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(2), draws)))
     wanted = np.asarray(process.signal(t) ** 2 * variance + process.schedule.variance(t))
     assert np.max(np.abs(c.var(0) / wanted - 1)) < 4 * np.sqrt(2 / draws)
     apart = np.corrcoef(c.T)[np.triu_indices(6, 1)]
@@ -149,10 +149,10 @@ def test_poisson_radii():
     """⟨R²⟩ = r² N/(D − 2) with r = t √D (|z| < 4); many extra dimensions are Gaussian noise of width t."""
     n, extra, t, draws = 4, 10.0, number(0.5), 100_000
     keys = jax.random.split(jax.random.key(3), draws)
-    r = jax.vmap(lambda k: Poisson(extra=number(extra)).perturb(k, jnp.zeros(n), t))(keys)
+    r = jax.jit(jax.vmap(lambda k: Poisson(extra=number(extra)).perturb(k, jnp.zeros(n), t)))(keys)
     squares = np.sum(np.asarray(r) ** 2, 1)
     z = (squares.mean() - 0.25 * extra * n / (extra - 2)) / (squares.std() / np.sqrt(draws))
     assert abs(z) < 4
-    many = np.asarray(jax.vmap(lambda k: Poisson(extra=number(1e6)).perturb(k, jnp.zeros(n), t))(keys))
+    many = np.asarray(jax.jit(jax.vmap(lambda k: Poisson(extra=number(1e6)).perturb(k, jnp.zeros(n), t)))(keys))
     assert abs(many.var() / 0.25 - 1) < 4 * np.sqrt(2 / many.size)
     assert stats.kstest(many[:5000, 0] / 0.5, "norm").pvalue > 1e-4

@@ -67,7 +67,7 @@ def test_exponential_steps_are_exact_for_one_point(alpha):
         first, second = jax.random.split(key)
         return Exponential(number(alpha))(second, score, process.perturb(first, a, t), t, u)
 
-    x = np.asarray(jax.vmap(one)(jax.random.split(KEY, draws)))
+    x = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(KEY, draws)))
     signal, noise = float(process.signal(u)), float(process.noise(u))
     assert abs(x.mean() - signal * 1.7) < 4 * noise / np.sqrt(draws)
     assert abs(x.var() / noise**2 - 1) < 4 * np.sqrt(2 / draws)
@@ -81,7 +81,7 @@ def test_exponential_steps_are_ddpm_and_ddim():
     late, early = (float(process.signal(s)) ** 2 for s in (t, u))  # the products of (1 − β) up to both times
     beta = 1 - late / early
     ancestral = Exponential(number(1))
-    draws = np.asarray(jax.vmap(lambda k: ancestral(k, score, x, t, u))(jax.random.split(KEY, 100_000)))
+    draws = np.asarray(jax.jit(jax.vmap(lambda k: ancestral(k, score, x, t, u)))(jax.random.split(KEY, 100_000)))
     middle = np.sqrt(early) * beta / (1 - late) * 0.6 + np.sqrt(1 - beta) * (1 - early) / (1 - late) * -0.4
     spread = beta * (1 - early) / (1 - late)
     assert abs(draws.mean() - middle) < 4 * np.sqrt(spread / len(draws))
@@ -144,7 +144,8 @@ def test_langevin_corrections_have_the_bias_of_their_step():
     process = Gaussian(VariancePreserving(number(0.1), number(20)), Sites())
     score, size, draws = normal(process, 1, 1.0), 0.4, 20_000
     step = Corrected(None, number(size), 200)
-    x = jax.vmap(lambda k: step(k, score, jnp.zeros(1), number(0.999), number(0.99)))(jax.random.split(KEY, draws))
+    many = jax.jit(jax.vmap(lambda k: step(k, score, jnp.zeros(1), number(0.999), number(0.99))))
+    x = many(jax.random.split(KEY, draws))
     epsilon = size * float(process.schedule.variance(number(0.99)))
     assert abs(float(jnp.var(x)) * (1 - epsilon / 2) - 1) < 4 * np.sqrt(2 / draws)
 

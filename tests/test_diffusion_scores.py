@@ -134,7 +134,7 @@ def test_linear_score_is_the_best_linear_one():
     c = np.cov(np.asarray(data).T, bias=True)
     w = np.linalg.inv(noise * np.eye(3) + signal**2 * c)
     known = linear_score(ou(), data, number(END))
-    assert np.allclose(-jax.jacfwd(known.score)(jnp.zeros(3), t), w, atol=1e-10)
+    assert np.allclose(-jax.jit(jax.jacfwd(known.score))(jnp.zeros(3), t), w, atol=1e-10)
 
     def loss(v):
         tilt = np.eye(3) - noise * v
@@ -155,11 +155,11 @@ def test_denoising_and_explicit_score_matching_differ_by_a_constant():
     kernel = np.exp(-((x[:, None] - signal * np.array([-1.0, 1.0])) ** 2) / (2 * noise)) / np.sqrt(2 * np.pi * noise)
     density = kernel.mean(1)
     at = jnp.asarray(x)[:, None]
-    explicit = np.asarray(jax.vmap(lambda y: explicit_loss(wrong, known, y, t))(at))
-    own = np.asarray(jax.vmap(lambda y: wrong.score(y, t))(at))[:, 0]
+    explicit = np.asarray(jax.jit(jax.vmap(lambda y: explicit_loss(wrong, known, y, t)))(at))
+    own = np.asarray(jax.jit(jax.vmap(lambda y: wrong.score(y, t)))(at))[:, 0]
     errors = ((signal * np.array([-1.0, 1.0]) - x[:, None]) / noise - own[:, None]) ** 2
     denoising = integrate.trapezoid((kernel * errors).mean(1), x)
-    fisher = integrate.trapezoid(density * np.asarray(jax.vmap(lambda y: known.score(y, t))(at))[:, 0] ** 2, x)
+    fisher = integrate.trapezoid(density * np.asarray(jax.jit(jax.vmap(lambda y: known.score(y, t)))(at))[:, 0] ** 2, x)
     assert np.isclose(denoising - integrate.trapezoid(density * explicit, x), 1 / noise - fisher, atol=1e-9)
 
 
@@ -174,8 +174,8 @@ def test_weights_of_the_loss_are_those_of_one_error():
     assert np.allclose(WEIGHTS["score"](known, a, x, t), signal / noise**2 * error)  # g = 1
     deviation = known.uncertainty(jnp.ones(3), t)
     assert np.allclose(deviation, noise * jnp.sqrt(0.5 / (signal**2 * 0.5 + noise**2)))
-    many = jax.vmap(lambda k: denoising_loss(k, known, a, t, WEIGHTS["signal"]))(jax.random.split(jax.random.key(0), 9))
-    assert np.all(np.asarray(many) > 0)
+    many = jax.jit(jax.vmap(lambda k: denoising_loss(k, known, a, t, WEIGHTS["signal"])))
+    assert np.all(np.asarray(many(jax.random.split(jax.random.key(0), 9))) > 0)
 
 
 def test_guidance_between_two_clusters():
@@ -258,7 +258,7 @@ def test_reference_takes_variances_of_the_process_own_components():
     process = Gaussian(NoiseLevel(), Fourier())
     variance = 0.5 / (laplacian_eigenvalues((4, 4)) + 1.0)
     noise = jax.random.normal(jax.random.key(0), (20_000, 4, 4))
-    fields = jax.vmap(lambda z: Fourier().back(jnp.sqrt(variance) * z))(noise)
+    fields = jax.jit(jax.vmap(lambda z: Fourier().back(jnp.sqrt(variance) * z)))(noise)
     found = reference_score(process, number(10), fields, each=True)
     assert np.max(np.abs(found.variance / variance - 1)) < 4.5 * np.sqrt(2 / 20_000)
     assert np.ptp(reference_score(process, number(10), fields, each=False).variance) == 0

@@ -94,7 +94,7 @@ def test_loss_is_the_distance_of_the_scores():
     model = made("systems", "deep_energy", jax.random.key(0), dimension=1, width=5, confinement=1.0)
     truth = with_couplings(model, moved(couplings(model), noise_like(2, couplings(model)), 0.3))
     places = nodes(1, 9.0, 400)
-    weight = jax.nn.softmax(jax.vmap(lambda x: -truth.energy(PointState(x)) / kT)(places))
+    weight = jax.nn.softmax(jax.jit(jax.vmap(lambda x: -truth.energy(PointState(x)) / kT))(places))
 
     @eqx.filter_jit
     def score_and_loss(system):
@@ -127,7 +127,7 @@ def test_score_matching_is_blind_to_weights_of_distant_wells():
     kT = jnp.asarray(1.0)
     wells = lambda tilt: Wells(1, 9.0, 800, tilt)  # noqa: E731
     places = nodes(1, 9.0, 800)
-    even = jax.nn.softmax(jax.vmap(lambda x: -wells(jnp.asarray(0.0)).energy(PointState(x)))(places))
+    even = jax.nn.softmax(jax.jit(jax.vmap(lambda x: -wells(jnp.asarray(0.0)).energy(PointState(x))))(places))
     scores = lambda t: even @ jax.vmap(lambda x: score_loss(wells(t), PointState(x), kT))(places)  # noqa: E731
     energies = lambda t: even @ jax.vmap(lambda x: wells(t).energy(PointState(x)))(places)  # noqa: E731
     tilt = jnp.asarray(1.0)
@@ -169,7 +169,7 @@ SHOWN, FREE = np.array([0.1, 1.0, 2.0, 0.5]), np.array([2.0, 0.5, 2.2, 0.2])
 def ends(x):
     """Replicas of one coordinate at these places, left alone."""
     batch = held_at(LandscapeState(jnp.asarray(x)[:, None, None]))
-    state = jax.vmap(lambda drive, y: brownian().init(jax.random.key(0), None, drive, y))(batch.drive, batch.x)
+    state = jax.jit(jax.vmap(lambda drive, y: brownian().init(jax.random.key(0), None, drive, y)))(batch.drive, batch.x)
     return batch.drive, state
 
 

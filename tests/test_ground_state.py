@@ -44,7 +44,7 @@ def test_cut_and_energy_of_every_state():
         state = SimpleNamespace(x=NetworkState(active), neighbors=None)
         return [observable(system, None, state) for observable in observables]
 
-    cut, above = map(np.asarray, jax.vmap(measured)(jnp.asarray(configurations(10, 2))))
+    cut, above = map(np.asarray, jax.jit(jax.vmap(measured))(jnp.asarray(configurations(10, 2))))
     assert np.allclose(cut, ground.cut_weight(np.ones(15), above - 9))
     assert above.min() == 0 and (above == 0).sum() == task.count and cut.max() == 12
 
@@ -55,7 +55,7 @@ def test_weights_make_number_partitioning():
     graph = {"kind": "complete", "nodes": 5}
     system = build("systems", "boltzmann_machine", graph=graph, coupling=1.0, weights=numbers).build(None)
     states = configurations(5, 2)
-    energies = np.asarray(jax.vmap(system.energy)(NetworkState(jnp.asarray(states))))
+    energies = np.asarray(jax.jit(jax.vmap(system.energy))(NetworkState(jnp.asarray(states))))
     rest = np.abs((2.0 * states - 1) @ numbers)
     assert np.allclose(ground.residue(np.array(numbers), energies), rest, atol=1e-3)
     assert task_of(system).lowest == pytest.approx((1 - np.square(numbers).sum()) / 2)

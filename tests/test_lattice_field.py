@@ -145,7 +145,7 @@ def test_acceptance_falls_with_the_time_step_as_its_error_says():
     """The energy of a flight errs by O(dt²): refusals grow as dt² at a given length."""
     system = FreeField(kind="free_field", shape=[8, 8]).build(None)
     keys = jax.random.split(jax.random.key(0), 2000)
-    x = jax.vmap(system.draw)(keys)
+    x = jax.jit(jax.vmap(system.draw))(keys)
 
     def refused(dt, leaps):
         dynamics = HamiltonianMonteCarlo(kind="hamiltonian_monte_carlo", dt=dt, leaps=leaps).build()

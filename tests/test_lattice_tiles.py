@@ -188,7 +188,7 @@ def exact_mean(J, mu):
         return jnp.log(jnp.einsum("ab,cd,ac,bd->", top, top, vertical, vertical, optimize=True))
 
     with jax.enable_x64(True):
-        by_beta, by_mu = jax.grad(log_z, (0, 1))(1.0, mu)
+        by_beta, by_mu = jax.jit(jax.grad(log_z, (0, 1)))(1.0, mu)
         return -float(by_beta), -float(by_mu)
 
 

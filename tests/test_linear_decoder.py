@@ -51,7 +51,7 @@ def test_cold_limit_is_the_best_latent():
     system = decoder(W, 1e-9)
     assert abs(system.energy(state) - lowest) < 1e-8
     assert abs(system.marginal_energy(seen(Y), jnp.asarray(1e-9)) - lowest) < 1e-6
-    assert np.abs(jax.grad(lambda h: system.energy(state._replace(hidden=h)))(state.hidden)).max() < 1e-8
+    assert np.abs(jax.jit(jax.grad(lambda h: system.energy(state._replace(hidden=h))))(state.hidden)).max() < 1e-8
 
 
 @pytest.mark.parametrize("held", [None, 0, 1])
@@ -119,7 +119,7 @@ def test_likelihood_is_flat_at_the_principal_components():
     rotation = np.linalg.qr(rng.normal(size=(2, 2)))[0]
     best = axes[:, -2:] @ np.diag(np.sqrt((values[-2:] - kT / 2) * prior / kT)) @ rotation
     mean = lambda system: jnp.mean(  # noqa: E731
-        jax.vmap(lambda y: system.marginal_energy(seen(y), jnp.asarray(kT)))(jnp.asarray(data))
+        jax.jit(jax.vmap(lambda y: system.marginal_energy(seen(y), jnp.asarray(kT))))(jnp.asarray(data))
     )
     slope = jax.grad(lambda w: mean(decoder(w, prior)))(jnp.asarray(best))
     np.testing.assert_allclose(slope, 0, atol=1e-10)

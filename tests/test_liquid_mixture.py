@@ -91,7 +91,7 @@ def test_descent_is_natural_and_pulls_on_chemical_potentials(x64):
     totals, sizes = np.array([0.16, 0.55, 0.29]), [2.0, 2.0, 1.0]
     system = mixture(components=2, compartments=3, totals=totals.tolist(), couplings=TERNARY, sizes=sizes, sites=3.0)
     x = system.init_state(jax.random.key(3))
-    slope = jax.grad(system.energy)(x).root
+    slope = jax.jit(jax.grad(system.energy))(x).root
     _, rate = jax.jvp(lambda r: jnp.log(system.amounts(MixtureState(r))), (x.root,), (-slope,))
     amounts = np.asarray(system.amounts(x))
     chi = np.pad(np.array(TERNARY), ((0, 1), (0, 1)))
@@ -170,7 +170,7 @@ def test_noise_is_that_of_a_finite_droplet(coupling):
         state = dynamics.init(key, system, Drive(), system.init_state(key))
         return system.fractions(advance(key, system, dynamics, Drive(), state, 1500).x)[0, 0]
 
-    y = np.asarray(jax.vmap(sample)(jax.random.split(jax.random.key(0), chains)))
+    y = np.asarray(jax.jit(jax.vmap(sample))(jax.random.split(jax.random.key(0), chains)))
 
     def weight(angle):  # y = sin² of it: the measure is even in the angle
         y = np.sin(angle) ** 2

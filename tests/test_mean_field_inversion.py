@@ -76,7 +76,7 @@ def test_conventions(config):
     system = pairwise.with_law(machine(**config), jnp.asarray(TRUTH.J), jnp.asarray(TRUTH.h), jnp.asarray(kT))
     spins = 2.0 * STATES - 1
     papers = -kT * (np.einsum("si,ij,sj->s", spins, TRUTH.J, spins) / 2 + spins @ TRUTH.h)
-    ours = jax.vmap(system.energy)(NetworkState(jnp.asarray(STATES)))
+    ours = jax.jit(jax.vmap(system.energy))(NetworkState(jnp.asarray(STATES)))
     assert np.ptp(ours - papers) < 1e-5
     back = pairwise.law(system, jnp.asarray(kT))
     assert np.allclose(back[0], TRUTH.J, atol=1e-6) and np.allclose(back[1], TRUTH.h, atol=1e-6)

@@ -67,7 +67,7 @@ def test_replicas(case, axes):
 def test_replicated_graphs_and_columns(case):
     m, weights, x = case
     copies = jax.tree.map(lambda a: jnp.stack([jnp.asarray(a)] * 2), m)
-    mixed = jax.vmap(lambda graph, y: graph.mix(weights, y), (0, 1), 1)(copies, x[:, :2])
+    mixed = jax.jit(jax.vmap(lambda graph, y: graph.mix(weights, y), (0, 1), 1))(copies, x[:, :2])
     assert np.allclose(mixed, m.mix(weights, x)[:, :2], atol=1e-13)
 
 

@@ -203,7 +203,7 @@ def walk(position, neighbors, energy, steps, dt=1e-3):
     def step(carry, key):
         position, neighbors = carry
         neighbors = refresh(neighbors, position)
-        value, gradient = jax.value_and_grad(energy, 1)(COUPLINGS, position, neighbors)
+        value, gradient = jax.jit(jax.value_and_grad(energy, 1))(COUPLINGS, position, neighbors)
         exact = energy(COUPLINGS, position, None)
         noise = jnp.sqrt(2 * dt) * jax.random.normal(key, position.shape)
         moved = jnp.any(neighbors.reference != position)

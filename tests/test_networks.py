@@ -98,7 +98,7 @@ def test_projector_stores_every_load(load):
     net = system("pattern_network", **fields, storage={"rule": "projector"})
     kernel = net.kernel()
     active = (net.memory.T > 0).astype(jnp.int8)
-    gaps = jax.vmap(lambda a: kernel.gaps(kernel.summary(a), a, slice(None)))(active)
+    gaps = jax.jit(jax.vmap(lambda a: kernel.gaps(kernel.summary(a), a, slice(None))))(active)
     np.testing.assert_allclose(gaps, 2 * net.memory.T, atol=2e-4)
     assert (recalled(net, 20, steps=2) == 1).all()
 
@@ -167,8 +167,8 @@ def test_dense_bit_errors(units, memories, order):
     for seed in range(40):
         net = system("dense_memory", units=units, memories=memories, order=order, memory_seed=seed)
         kernel, shown = net.kernel(), net.memory.T[:40]
-        gaps = jax.vmap(lambda a, k=kernel: k.gaps(k.summary(a), a, jnp.arange(units)))((shown > 0).astype(jnp.int8))
-        wrong.append(np.mean(np.asarray(gaps) * np.asarray(shown) < 0))
+        gaps = jax.jit(jax.vmap(lambda a, k=kernel: k.gaps(k.summary(a), a, jnp.arange(units))))
+        wrong.append(np.mean(np.asarray(gaps((shown > 0).astype(jnp.int8))) * np.asarray(shown) < 0))
     z = (np.mean(wrong) - expected) / (np.std(wrong, ddof=1) / 40**0.5)
     assert abs(z) < 4, f"{np.mean(wrong):.4f}, expected {expected:.4f}, z = {z:.1f}"
     assert abs(expected / float(signal_to_noise.dense_bit_error(units, memories, order)) - 1) < 0.1
@@ -214,7 +214,7 @@ def test_parallel_dynamics_follows_perettos_law():
     net = system("spin_network", units=4, disorder=1.5)
     table = jnp.asarray([[int(b) for b in f"{k:04b}"] for k in range(16)], jnp.int8)
     kernel = net.kernel()
-    gaps = np.asarray(jax.vmap(lambda a: kernel.gaps(kernel.summary(a), a, slice(None)))(table), float)
+    gaps = np.asarray(jax.jit(jax.vmap(lambda a: kernel.gaps(kernel.summary(a), a, slice(None))))(table), float)
     weight = np.prod(np.cosh(gaps / 2), 1)
     start = jnp.zeros((4096, 4), jnp.int8)
     end = np.asarray(relaxed(net, dynamics("parallel", kT=1.0), jax.random.key(5), start, jnp.asarray(60)).x.active)

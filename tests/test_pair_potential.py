@@ -55,7 +55,7 @@ def test_splines_are_those_of_scipy():
         expected = BSpline(knots, np.pad(coefficients, 3), 3, extrapolate=False)
         r = np.linspace(1.0, 2.599, 200)
         np.testing.assert_allclose(system.potential(jnp.asarray(r)), expected(r), rtol=1e-10, atol=1e-12)
-        slope = jax.vmap(jax.grad(lambda r: system.potential(r)))(jnp.asarray(r))
+        slope = jax.jit(jax.vmap(jax.grad(lambda r: system.potential(r))))(jnp.asarray(r))
         np.testing.assert_allclose(slope, expected.derivative()(r), rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(system.potential(jnp.asarray(system.centers[2:])), VALUES[2:], rtol=1e-12)
         assert float(system.potential(jnp.asarray(2.7))) == 0.0
@@ -81,7 +81,7 @@ def test_ideal_gas_has_g_one(dimension):
     place = jax.random.uniform(jax.random.key(1), (400, 20, dimension), maxval=6.0)
     built = observable.build(system, None)
     state = lambda x: DynState(PairState(x), jnp.zeros((), jnp.int32))  # noqa: E731
-    g = np.asarray(jax.vmap(lambda x: built(system, None, state(x)))(place))
+    g = np.asarray(jax.jit(jax.vmap(lambda x: built(system, None, state(x))))(place))
     z = (g.mean(0) - 1) / (g.std(0, ddof=1) / np.sqrt(len(g)))
     assert np.abs(z).max() < 4
     assert (g.std(0, ddof=1) / np.sqrt(len(g)))[-5:].max() < 0.02
@@ -95,7 +95,7 @@ def test_g_is_smooth_in_positions():
         x = system.init_state(jax.random.key(0)).position
         along = jax.random.normal(jax.random.key(1), x.shape)
         g = jax.jit(lambda t: built(system, None, DynState(PairState(x + t * along), jnp.zeros((), jnp.int32))))
-        slope = jax.jacfwd(g)(0.0)
+        slope = jax.jit(jax.jacfwd(g))(0.0)
         np.testing.assert_allclose(slope, (g(1e-5) - g(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
@@ -153,7 +153,7 @@ def test_order_has_finite_derivatives():
     order = jax.jit(lambda x: jnp.sum(bond_orientational_order.bond_order(x, None, 3, 3, 1.2, 1.5)))
     with jax.enable_x64(True):
         x = position.astype(float)
-        slope = jax.grad(order)(x)
+        slope = jax.jit(jax.grad(order))(x)
         assert np.all(np.isfinite(slope))
         along = jax.random.normal(jax.random.key(0), x.shape)
         numeric = (order(x + 1e-6 * along) - order(x - 1e-6 * along)) / 2e-6

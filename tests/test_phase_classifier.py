@@ -117,11 +117,11 @@ def all_states(shape, species):
 def exact(system, states, order, wanted):
     """⟨O⟩ − O*, ∂⟨O⟩/∂θ by covariances and by central differences, at kT = 1."""
     x = LatticeState(jnp.asarray(states))
-    value = np.asarray(jax.vmap(lambda y: order(system, y))(x))
-    moments = np.asarray(jax.vmap(lambda y: coupling_gradient(system, y).coupling)(x))
+    value = np.asarray(jax.jit(jax.vmap(lambda y: order(system, y)))(x))
+    moments = np.asarray(jax.jit(jax.vmap(lambda y: coupling_gradient(system, y).coupling))(x))
 
     def mean(theta):
-        energy = jax.vmap(lambda y: with_couplings(system, theta).energy(y))(x)
+        energy = jax.jit(jax.vmap(lambda y: with_couplings(system, theta).energy(y)))(x)
         weight = np.asarray(jax.nn.softmax(-energy))
         return weight @ value, weight
 

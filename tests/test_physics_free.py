@@ -137,7 +137,7 @@ def test_langevin_discs_have_one_temperature():
     x = system.init_state(jax.random.key(1))
     heat = dynamics("langevin", dt=4e-3, kT=1.5, friction=5.0)
     end = simulate(heat, system, Drive(), x, jnp.asarray(300), 2000)[1]
-    assert np.asarray(jax.vmap(system.energy)(end.x)).std() > 0.3, "the discs should interact"
+    assert np.asarray(jax.jit(jax.vmap(system.energy))(end.x)).std() > 0.3, "the discs should interact"
     for leaf, mass in (("position", 1.0), ("orientation", DISC_INERTIA)):
         square = mass * getattr(end.memory[0], leaf) ** 2
         agrees(f"temperature of {leaf}", square.reshape(2000, -1).mean(1), 1.5)

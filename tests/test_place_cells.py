@@ -96,7 +96,7 @@ def test_swaps_sample_the_law_at_fixed_activity(count):
     system = config.build(jax.random.key(2))
     states = enumeration.configurations(units, 2)
     states = states[states.sum(1) == count]
-    energies = jax.vmap(system.energy)(NetworkState(jnp.asarray(states, jnp.int8)))
+    energies = jax.jit(jax.vmap(system.energy))(NetworkState(jnp.asarray(states, jnp.int8)))
     law = enumeration.ensemble(np.asarray(energies, float), kT).probabilities
     start = jnp.broadcast_to(jnp.asarray(states[0], jnp.int8), (20_000, units))
     end = np.asarray(swapped(system, swaps(kT), jax.random.key(3), start, jnp.asarray(200)), int)
@@ -188,7 +188,7 @@ def test_uniform_activity_forms_a_clump_below_its_instability():
     localised = {}
     for kT in (0.002, 0.012):
         end = swapped(system, swaps(kT), jax.random.key(2), start, jnp.asarray(150))
-        localised[kT] = np.abs(jax.vmap(lambda a: system.harmonic(NetworkState(a))[0, 0])(end))
+        localised[kT] = np.abs(jax.jit(jax.vmap(lambda a: system.harmonic(NetworkState(a))[0, 0]))(end))
     assert np.median(localised[0.002]) > 0.9 and np.max(localised[0.012]) < 0.5
 
 

@@ -168,7 +168,7 @@ def test_closed_forms_are_the_linear_noise_of_the_reactions(regulation):
         system = jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, system)
         x = system.steady_state()
         rates = np.asarray(system.rates(Numbers(x)))
-        slopes = np.asarray(jax.jacfwd(lambda n: system.rates(Numbers(n)))(x))
+        slopes = np.asarray(jax.jit(jax.jacfwd(lambda n: system.rates(Numbers(n))))(x))
     changes = system.changes[:, used]
     noise_strength = (changes.T * rates) @ changes
     covariance = solve_continuous_lyapunov(changes.T @ slopes[:, used], -noise_strength)
@@ -219,9 +219,9 @@ def test_simulated_cells_have_the_exact_moments(regulation):
     the dilute variance by more than a factor of two.
     """
     system = expression(regulation=regulation)
-    start = jax.vmap(system.init_state)(jax.random.split(jax.random.key(1), CELLS))
+    start = jax.jit(jax.vmap(system.init_state))(jax.random.split(jax.random.key(1), CELLS))
     number = chains(exact(1.0), system, start, 8)
-    found = jax.vmap(system.concentrations)(Numbers(jnp.asarray(number)))
+    found = jax.jit(jax.vmap(system.concentrations))(Numbers(jnp.asarray(number)))
     total, dilute, condensed = np.asarray(found, float).T
     np.testing.assert_allclose(total, dilute + condensed, rtol=1e-6)
     known = system.exact()
@@ -236,7 +236,7 @@ def test_simulated_cells_have_the_exact_moments(regulation):
 def test_langevin_cells_of_realistic_size(regulation):
     """10⁵ molecules per cell; the step of 0.005 at a rate of 7 makes variances 1.8 % too large, half an error bar."""
     system = expression(regulation=regulation, volume=1e4)
-    start = jax.vmap(system.init_state)(jax.random.split(jax.random.key(2), 2000))
+    start = jax.jit(jax.vmap(system.init_state))(jax.random.split(jax.random.key(2), 2000))
     dynamics = chemical_langevin.Config(kind="chemical_langevin", dt=0.005).build()
     number = chains(dynamics, system, start, 1600)
     known = system.exact()
@@ -248,7 +248,7 @@ def test_langevin_cells_of_realistic_size(regulation):
 def test_langevin_makes_no_molecules_where_droplets_are_used_up():
     """Below saturation a step's worth of return from droplets exceeds what they hold; the total must not grow."""
     system = expression(regulation="droplets", level=1.0, volume=1e4)
-    start = jax.vmap(system.init_state)(jax.random.split(jax.random.key(3), 400))
+    start = jax.jit(jax.vmap(system.init_state))(jax.random.split(jax.random.key(3), 400))
     dynamics = chemical_langevin.Config(kind="chemical_langevin", dt=0.01).build()
     number = chains(dynamics, system, start, 600)
     known = system.exact().total

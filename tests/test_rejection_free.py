@@ -23,7 +23,7 @@ go = eqx.filter_jit(advance)
 def exact(system, chains, seed):
     """Ensemble over all states, and a sample of it for every chain to start from."""
     states = enumeration.configurations(8, 3)
-    energies = jax.vmap(system.energy)(LatticeState(jnp.asarray(states).reshape(-1, 2, 2, 2)))
+    energies = jax.jit(jax.vmap(system.energy))(LatticeState(jnp.asarray(states).reshape(-1, 2, 2, 2)))
     ensemble = enumeration.ensemble(energies)
     drawn = np.random.default_rng(seed).choice(len(states), chains, p=ensemble.probabilities)
     return ensemble, LatticeState(jnp.asarray(states[drawn]).reshape(-1, 2, 2, 2))
@@ -47,7 +47,7 @@ def test_equilibrium_is_that_of_the_sweeps():
         dynamics = Config(kind="rejection_free", law=law, engine="jax", duration=3.0).build()
         ensemble, x = exact(system, 2000, 1)
         assert ensemble.log_partition == pytest.approx(10.4615274086, abs=1e-5)
-        energy = np.asarray(jax.vmap(system.energy)(chains(dynamics, system, x, 2, 2).x))
+        energy = np.asarray(jax.jit(jax.vmap(system.energy))(chains(dynamics, system, x, 2, 2).x))
         z = (energy.mean() - float(ensemble.mean(ensemble.energies))) / (energy.std() / np.sqrt(len(energy)))
         assert abs(z) < 4, f"{law}: z = {z:.1f}"
 

@@ -50,7 +50,7 @@ def test_trades_alone_keep_the_law_of_the_free_sites(shape):
     dynamics = Sampler(Constant(jnp.asarray(1.3)), (Relabel(),))
     table = enumeration.configurations(int(np.prod(shape)), 3)
     table = table[table[:, 0] == 1].reshape(-1, *shape)
-    energies = np.asarray(jax.vmap(system.energy)(LatticeState(jnp.asarray(table))), float)
+    energies = np.asarray(jax.jit(jax.vmap(system.energy))(LatticeState(jnp.asarray(table))), float)
     model = enumeration.ensemble(energies, 1.3)
     rows = np.random.default_rng(0).choice(len(table), CHAINS, p=model.probabilities)
     held = jnp.zeros(shape, bool).at[(0,) * len(shape)].set(True)
@@ -59,7 +59,7 @@ def test_trades_alone_keep_the_law_of_the_free_sites(shape):
     end = np.asarray(after(jax.random.key(1), system, dynamics, drive, x, 5).species)
     assert (end[(slice(None), *(0,) * len(shape))] == 1).all()
     assert np.mean((end != table[rows]).any(tuple(range(1, 1 + len(shape))))) > 0.5, "hardly anything moved"
-    found = np.asarray(jax.vmap(system.energy)(LatticeState(jnp.asarray(end))), float)
+    found = np.asarray(jax.jit(jax.vmap(system.energy))(LatticeState(jnp.asarray(end))), float)
     numbers = lambda states: np.stack([(states.reshape(len(states), -1) == a).sum(1) for a in range(3)], 1)  # noqa: E731
     columns = np.column_stack([found, found**2, numbers(end)])
     exact = model.probabilities @ np.column_stack([energies, energies**2, numbers(table)])

@@ -192,7 +192,7 @@ def test_two_bodies_are_bound_as_often_as_their_partition_function_says():
     exact = constant.value / (constant.value + side**3 - taken.unbound)
     x = system.init_state(jax.random.key(0))
     end = replicas(system, Association(kind="association").build(), Drive(), x, 100)
-    bound = np.asarray(jax.vmap(system.energy)(end)) < 0
+    bound = np.asarray(jax.jit(jax.vmap(system.energy))(end)) < 0
     spread = exact * (1 - exact) * constant.error / constant.value
     z = (bound.mean() - exact) / np.hypot(np.sqrt(exact * (1 - exact) / REPLICAS), spread)
     assert abs(z) < 4, f"bound {bound.mean()}, exactly {exact}: z = {z:.1f}"
@@ -216,7 +216,8 @@ def test_jumps_and_their_reverses_have_opposite_ratios():
         log_q = [jnp.logaddexp(system.jump_log_density(y, particle, partner), -3 * jnp.log(20.0)) for y in (x, new)]
         return ratio, log_q[0] - log_q[1]
 
-    ratios, expected = (np.asarray(r) for r in jax.vmap(there_and_back)(jax.random.split(jax.random.key(1), 200)))
+    many = jax.jit(jax.vmap(there_and_back))(jax.random.split(jax.random.key(1), 200))
+    ratios, expected = map(np.asarray, many)
     counts = np.isfinite(ratios)
     assert 0.5 < counts.mean() < 1.0  # body 0 is of the same kind: no bound pose to jump to
     np.testing.assert_allclose(ratios[counts], expected[counts], rtol=1e-5, atol=1e-5)
@@ -239,7 +240,7 @@ def test_exact_yield_is_that_of_theory_and_so_is_its_gradient():
     for depth in (6.0, 8.0, 10.0):
         constant = rd.pair_constant(drawn, depth * EQUAL)
         expected = rd.dimer_yield(constant, 9, 0.001, EQUAL)
-        value, gradient = jax.value_and_grad(share)(jnp.asarray(depth * EQUAL, float))
+        value, gradient = jax.jit(jax.value_and_grad(share))(jnp.asarray(depth * EQUAL, float))
         assert float(value) == pytest.approx(expected.value, rel=1e-4)
         assert float(-gradient[jnp.array([0, 3, 5])].sum()) == pytest.approx(expected.slope, rel=2e-3)
         assert np.all(np.asarray(gradient)[[1, 2, 4]] == 0)  # colours that do not see each other

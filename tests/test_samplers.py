@@ -203,7 +203,7 @@ def test_trades_are_accepted_as_often_as_two_ensembles_say():
     system, chains = condensate((2, 2), False), 1024
     dynamics = sampler("replica_exchange", ladder=[1.0, 1.6, 2.4], every=2)
     table = enumeration.configurations(4, 3).reshape(-1, 2, 2)
-    energies = np.asarray(jax.vmap(system.energy)(LatticeState(jnp.asarray(table))), float)
+    energies = np.asarray(jax.jit(jax.vmap(system.energy))(LatticeState(jnp.asarray(table))), float)
     models = [enumeration.ensemble(energies, kT) for kT in np.asarray(dynamics.ladder, float)]
     draw = np.random.default_rng(3).choice
     first, *others = (table[draw(len(table), chains, p=model.probabilities)] for model in models)

@@ -60,7 +60,7 @@ def test_networks_and_machines_have_equal_energies(storage):
         net = eqx.tree_at(lambda s: s.coupling, net, jnp.asarray(-rng.uniform(0.2, 2, 3)))
         net = eqx.tree_at(lambda s: s.threshold, net, jnp.asarray(rng.normal(size=8)))
         states = jnp.asarray([[int(b) for b in f"{k:08b}"] for k in range(256)], jnp.int8)
-        energy = np.asarray(jax.vmap(net.energy)(NetworkState(states)))
+        energy = np.asarray(jax.jit(jax.vmap(net.energy))(NetworkState(states)))
         memory = gaussian_machine.PatternMemory(*(np.asarray(a, float) for a in
                                                   (net.vectors, net.coupling, net.threshold)))  # fmt: skip
         machine = gaussian_machine.from_patterns(memory, kT)
@@ -73,7 +73,7 @@ def test_networks_and_machines_have_equal_energies(storage):
         numbers = tuple(map(jnp.asarray, back))
         parts = lambda s: (s.stored, s.coupling, s.threshold)  # noqa: E731
         net = eqx.tree_at(parts, net, numbers, is_leaf=lambda leaf: leaf is None)
-        again = np.asarray(jax.vmap(net.energy)(NetworkState(states)))
+        again = np.asarray(jax.jit(jax.vmap(net.energy))(NetworkState(states)))
         np.testing.assert_allclose(again, energy, atol=1e-12)
 
 
@@ -151,7 +151,7 @@ def test_first_step_as_measured(storage, time):
     for seed in range(4):
         net = system("pattern_network", units=1000, memories=300, memory_seed=seed, storage=rule)
         kernel, active = net.kernel(), (net.memory.T > 0).astype(jnp.int8)
-        gaps = jax.vmap(lambda a, k=kernel: k.gaps(k.summary(a), a, slice(None)))(active)
+        gaps = jax.jit(jax.vmap(lambda a, k=kernel: k.gaps(k.summary(a), a, slice(None))))(active)
         found.append(float(jnp.mean(jnp.sign(gaps) * net.memory.T)))
     z = (np.mean(found) - float(net.first_step(300, ALL))) / (np.std(found, ddof=1) / 2)
     assert abs(z) < 4, f"{found}, z = {z:.1f}"

@@ -273,7 +273,7 @@ def test_adjoint_of_a_layered_network_is_backpropagation():
         out = with_couplings(system, theta).forward(jnp.array([0.7, -1.2])).activity[4:]
         return jnp.sum((out - jnp.array([0.1, 0.5])) ** 2) / 2
 
-    backpropagated = jax.grad(cost)(couplings(system))
+    backpropagated = jax.jit(jax.grad(cost))(couplings(system))
     for found, expected in zip(direction.weights, backpropagated.weights, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-9)
 

@@ -160,7 +160,7 @@ def test_particles_learn_with_lists_as_with_all_pairs():
     system = kind("systems", "particles", **config).build(jax.random.key(0))
     dynamics = kind("dynamics", "brownian", dt=1e-4).build()
     rule = kind("rules", "wake_sleep", samples=2, stride=5, relax=10).build()
-    x = jax.vmap(system.init_state)(jax.random.split(jax.random.key(2), 2))
+    x = jax.jit(jax.vmap(system.init_state))(jax.random.split(jax.random.key(2), 2))
     trap = Drive(jax.tree.map(jnp.zeros_like, x), jax.tree.map(lambda a: jnp.full(a.shape, 10.0), x))
     drive = eqx.tree_at(lambda d: d.strength, trap, Constant(jnp.ones(2)))
 
