@@ -177,6 +177,7 @@ def test_gaussian_machine_is_sampled_from_its_law(kT):
         assert np.abs(z).max() < 4, z
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "log_z"), [(machine, LOG_Z), slow(gaussian_machine, 2.915762914562)])
 def test_annealing_finds_the_partition_function(make, log_z):
     """Against the sum, in standard errors of 400 chains; ⟨w⟩ itself has no bias, so three levels will do as well."""

@@ -37,6 +37,7 @@ def test_exact_likelihood_climbs_to_the_entropy_of_the_data(tmp_path):
     assert abs(float(tree["log_likelihood_train"]) - learned[-1]) < 1e-5
 
 
+@pytest.mark.slow
 def test_given_entries_stay_and_others_are_completed(tmp_path):
     """Recall clamps two pixels to samples; a coupled third follows them, an uncoupled fourth does not."""
     scene = {

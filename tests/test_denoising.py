@@ -87,6 +87,7 @@ def test_smooth_images_have_an_edge_and_are_standardised():
     assert np.median(largest) > 20 * np.median(steps)
 
 
+@pytest.mark.slow
 def test_a_blind_network_is_not_told_the_noise():
     experiment = run.build(scenario({"kind": "blind", "width": 3, "depth": 2}))
     shaken = jax.tree.map(lambda leaf: leaf + 0.1 * jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape),

@@ -104,6 +104,7 @@ def test_plane_waves_are_orthonormal_and_diagonalise_what_is_stationary(shape):
     assert np.allclose(basis.to(laplacian), -laplacian_eigenvalues(shape) * basis.to(x), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_noise_is_white_in_every_basis_and_variances_follow_the_schedule():
     """Var c_i = α_i² Σ_i + σ_i² in the components, over 40 000 draws: |z| < 4."""
     modes = jnp.linalg.qr(jax.random.normal(jax.random.key(1), (6, 6)))[0]

@@ -246,6 +246,7 @@ def test_with_a_cold_free_phase_it_is_the_perceptron():
         np.testing.assert_allclose(slope, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_perceptron_learns_what_is_separable():
     """Majority of three, all eight rows: couplings of one sign and no error after few updates."""
     inputs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1).T

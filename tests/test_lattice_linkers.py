@@ -18,6 +18,7 @@ def linked(shape, **settings):
                   bridge=6.0, chemical_potential=[5.0, 4.0], **settings).build(None)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_summing_over_linkers_gives_the_effective_mixture():
     """Exact: ln of the sum over all links of 2 x 2 periodic sites (8 bonds) against −E of the effective mixture."""
     with jax.enable_x64(True):

@@ -117,6 +117,7 @@ def test_two_compartments_reach_the_symmetric_binodal(x64, chi, minority, seed):
     np.testing.assert_allclose(system.amounts(x).sum(0), [0.5, 0.5], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("totals", "couplings", "sizes", "flory"),
     [
@@ -273,6 +274,7 @@ def test_retrieval_is_that_of_the_theory(taught):
     np.testing.assert_allclose(participation, 32 * hm.participation(t), rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_it_melts_above_the_window_and_localises_below(taught):
     window = taught[0].task.annotations(taught[1])
     low, high = window["window_low"], window["window_high"]

@@ -17,6 +17,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import matterlearn.loop as loop
+from covering import slow
 from matterlearn import report, results
 from matterlearn.checkpoints import Store
 from matterlearn.cli import app
@@ -250,6 +251,7 @@ def test_killed_run_resumes_to_the_same_bits(tmp_path, uninterrupted):
     identical(results.open(out), uninterrupted)
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path, uninterrupted):
     code, errors, out = interrupted(tmp_path, signal.SIGINT)
     assert code == 130, errors

@@ -181,6 +181,7 @@ def test_exponential_memory_never_fails_at_thirty_units():
     assert (recalled(net, 200, steps=2) == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("K", "M", "r", "supervised", "expected"), [
     (50, 20, 0.3, True, 0.7934), (50, 100, 0.2, False, 0.8002),
     slow(100, 40, 0.4, True, 0.9481), slow(100, 40, 0.4, False, 0.9177),

@@ -103,6 +103,7 @@ def displaced(kind, leaf):
     return np.asarray(getattr(end.x, leaf) - getattr(start.x, leaf))
 
 
+@pytest.mark.slow
 def test_brownian_mean_square_displacement():
     square = (displaced("brownian", "position") ** 2).sum(-1)
     agrees("brownian MSD", square, law.brownian_msd(0.5, 1.5, 2))
@@ -115,6 +116,7 @@ def test_brownian_disc_turns_at_three_times_its_diffusion():
     agrees("brownian ⟨Δθ²⟩", turned**2, 2 * 3 * 1.5 * 0.5)
 
 
+@pytest.mark.slow
 def test_langevin_mean_square_displacement():
     """From ballistic to diffusive; the exact Ornstein–Uhlenbeck part leaves an error of order (γ dt)²/12 ~ 1e-4."""
     numbers = {"friction": 2.0, "kT": 1.5}

@@ -211,6 +211,7 @@ def moments_agree(values, expected):
     assert abs(square.mean() - expected.variance) < 4 * square.std() / np.sqrt(len(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulation", [slow("none"), slow("droplets"), "pi"])
 def test_simulated_cells_have_the_exact_moments(regulation):
     """Gillespie, 2000 cells for eight lifetimes.

@@ -52,6 +52,7 @@ def test_equilibrium_is_that_of_the_sweeps():
         assert abs(z) < 4, f"{law}: z = {z:.1f}"
 
 
+@pytest.mark.slow
 def test_engines_obey_one_law():
     """Events per chain from one start: 64 chains tell rates that differ by a tenth apart."""
     pytest.importorskip("numba")

@@ -42,6 +42,7 @@ def z_scores(values, exact):
     return (values.mean(0) - exact) / (values.std(0, ddof=1) / np.sqrt(len(values)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [slow([2, 3]), slow([3, 3]), [2, 2, 2]])
 def test_trades_alone_keep_the_law_of_the_free_sites(shape):
     """From exact samples with one site clamped, |z| < 4: energy, its square, numbers; 20 000 chains, to 1 %."""

@@ -248,6 +248,7 @@ def test_exact_yield_is_that_of_theory_and_so_is_its_gradient():
     assert 0.004 < float(crowded(system, None, None)) - float(ideal(system, None, None)) < 0.012
 
 
+@pytest.mark.slow
 def test_unequal_numbers_of_bodies():
     """One body among four partners: bound with 4K/V against 1."""
     system = trimers([1, 4], 30.0, 8.0)

@@ -171,6 +171,7 @@ def test_likelihood_of_a_known_law_in_a_run(tmp_path):
     assert np.isclose(value, exact, atol=1e-3) and error > 0
 
 
+@pytest.mark.slow
 def test_operations_grow_with_the_network():
     """A perceptron of twice the width costs about four times as much."""
     dynamics = Reverse(kind="reverse_diffusion", steps=4).build()

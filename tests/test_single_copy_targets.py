@@ -20,6 +20,7 @@ def task_and_system(side=3, box=6):
     return config, config.build(system), system
 
 
+@pytest.mark.slow
 def test_every_particle_is_there_once_and_replicas_take_turns():
     _, task, system = task_and_system()
     recall = task.recall(jax.random.key(0), system, 4)

@@ -79,6 +79,7 @@ def test_awake_the_label_is_clamped_and_asleep_it_is_free(experiment):
     assert few[0] != few[1]
 
 
+@pytest.mark.slow
 def test_uniform_layers_are_logistic_regression(experiment):
     """Exact: energies of uniform layers differ by the sum of the couplings to the pixels that the image shows."""
     with jax.enable_x64(True):

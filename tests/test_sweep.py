@@ -181,6 +181,7 @@ def test_points_that_are_added_are_the_only_ones_computed(done, tmp_path):
     np.testing.assert_array_equal(more.tree["energy"].sel(seed=slice(0, 3)), done.tree["energy"])
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_interrupted_stays_the_same_batch(done, tmp_path):
     """Killed between two points: what was begun is computed as it was, not in another grouping."""
     place = tmp_path / "s"
@@ -220,6 +221,7 @@ def test_a_point_that_fails_is_named_and_the_others_stand(tmp_path, monkeypatch)
     assert sweep.run_sweep(HOPFIELD, {"run.seed": range(3)}, tmp_path / "s", workers=0, quiet=True).computed == 1
 
 
+@pytest.mark.slow
 def test_results_grow_while_the_sweep_goes_on(tmp_path, monkeypatch):
     """After every batch, if rewriting is made so cheap; what is not there yet is NaN."""
     monkeypatch.setattr(sweep, "REWRITE_SECONDS", 0.0)

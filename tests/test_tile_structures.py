@@ -105,6 +105,7 @@ def test_corner_ambiguity_from_learned_couplings(finished):
     np.testing.assert_array_equal(fitting.sum(-1).ravel() - 1.0, expected)
 
 
+@pytest.mark.slow
 def test_strong_bonds_recall_and_weak_ones_dissolve(finished):
     """Replicas take the scales in turn, and each the next cue; the seed grows to the whole structure and no further.
 

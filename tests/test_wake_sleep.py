@@ -108,6 +108,7 @@ def test_sampled_gradient_is_the_exact_one(chains, samples):
     assert np.all(errors.mean(0) * (1 + 4 / np.sqrt(2 * len(slopes))) > scatter), "its own errors are never too small"
 
 
+@pytest.mark.slow
 def test_effective_samples_of_a_known_autocorrelation():
     """Metropolis on free sites flips 0 → 1 with rate e^−μ/2 and back with ½: correlations λ^k, λ = 1 − (1 + e^−μ)/2.
 
