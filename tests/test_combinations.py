@@ -1,5 +1,6 @@
 """Whatever validation lets through can be built and traced: every system with every dynamics, task and observable."""
 
+import collections
 import functools
 import itertools
 
@@ -93,7 +94,16 @@ def traced(scenario):
     return jax.eval_shape(go)
 
 
-@pytest.mark.parametrize("system", kinds("systems"))
+def every_third():
+    """Systems as parameters: a third of those of each matter without the slow tests."""
+    seen = collections.Counter()
+    for system in kinds("systems"):
+        own = matter_of(system)
+        yield pytest.param(system, marks=pytest.mark.slow if seen[own] % 3 else ())
+        seen[own] += 1
+
+
+@pytest.mark.parametrize("system", every_third())
 def test_every_kind_runs_with_every_matter_that_it_goes_with(system):
     """Of all that is valid: every system, and with each matter every dynamics and task."""
     for scenario in covering(system):
