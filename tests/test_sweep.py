@@ -356,8 +356,7 @@ def test_an_existing_cluster_is_used(tmp_path, monkeypatch):
         assert not np.isnan(tree["energy"].values).any()
     finally:
         for process in reversed(processes):
-            process.terminate()
-        for process in processes:
+            process.kill()  # a worker that is still looking for its scheduler does not end when asked
             process.wait(timeout=30)
 
 
