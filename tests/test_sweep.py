@@ -1,5 +1,6 @@
 """Sweeps: what a grid is, that a point is the run it stands for, and that nothing is lost or computed twice."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -329,9 +330,12 @@ def wait_for_points(running: subprocess.Popen, place: Path, count: int) -> None:
 def kill_one_worker(running: subprocess.Popen, place: Path, when: int) -> None:
     """SIGKILL to a process that computes, once so many points are there."""
     wait_for_points(running, place, when)
-    computing = [child for child in psutil.Process(running.pid).children(recursive=True) if not child.children()]
-    workers = [child for child in computing if "resource_tracker" not in " ".join(child.cmdline())]
-    os.kill(max(workers, key=lambda child: child.memory_info().rss).pid, 9)
+    computing = []
+    for child in psutil.Process(running.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # of programs that are called now and then
+            if not child.children() and "resource_tracker" not in " ".join(child.cmdline()):
+                computing.append((child.memory_info().rss, child.pid))
+    os.kill(max(computing)[1], 9)
 
 
 def test_an_existing_cluster_is_used(tmp_path, monkeypatch):
