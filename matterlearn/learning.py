@@ -137,6 +137,8 @@ class Learning:
         if all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(after.parameters)):
             return None
         remedy = "use a smaller learning.optimizer.learning_rate, or learning.optimizer.clip"
+        if hasattr(self.dynamics, "dt"):
+            remedy += ", or a smaller dynamics.dt"
         return f"update {begin + count}: the learned parameters are no longer finite; {remedy}"
 
     def enlarge(self, carry, after):

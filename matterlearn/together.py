@@ -159,7 +159,8 @@ class Learnings(Learning):
 
     def __init__(self, members: list[Learning], points: Points, begun):  # members hold what the base class would
         first = members[0]
-        self.members, self.points, self.begun, self.rule = members, points, begun, first.rule
+        self.members, self.points, self.begun = members, points, begun
+        self.rule, self.dynamics = first.rule, first.dynamics
         self.optimizer, self.memory, self.replicas, self.duration = first.settings
         self.total, self.stride, self.record = first.total, first.stride, first.record
 

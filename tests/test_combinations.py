@@ -105,7 +105,7 @@ def every_third():
 
 @pytest.mark.parametrize("system", list(every_third()))
 def test_every_kind_runs_with_every_matter_that_it_goes_with(system):
-    """Of all that is valid: every system, and with each matter every dynamics and task."""
+    """Of all that is valid, with the slow ones: every system, and with each matter every dynamics and task."""
     for scenario in covering(system):
         traced(scenario)
 
